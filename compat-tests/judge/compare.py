@@ -1,0 +1,199 @@
+"""Runs a scenario against a pair of servers and judges each pair of answers."""
+
+from __future__ import annotations
+
+import base64
+import enum
+import http.client
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import normalise, servers, tokens
+from .differences import ABSENT, DIFFERENCES, Mismatch, Pair
+from .exchange import Answer, Request
+from .steps import HOST, Credentials, Form, Scenario, Step, Token, encode_json
+
+_BOUNDARY = "judge-9f2c41d07a"
+
+
+class Verdict(enum.Enum):
+    """What a pair of answers amounts to."""
+
+    AGREE = "agree"
+    LISTED = "differ by a listed difference"
+    DISAGREE = "disagree"
+
+
+@dataclass
+class Outcome:
+    """The verdict on one step, with all that is needed to understand it."""
+
+    scenario: Scenario
+    step: Step
+    verdict: Verdict
+    pair: Pair | None = None
+    explained: dict[str, list[Mismatch]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Side:
+    """One of the two servers and the login tokens it gave out."""
+
+    server: servers.Server
+    passwords: dict[str, str]
+    logins: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, step: Step) -> tuple[Answer, bool]:
+        """Send the step's request; also tells whether the serial rose."""
+        headers = [("Host", HOST), *step.headers]
+        if any(name.lower() == "host" for name, _ in step.headers):
+            headers = headers[1:]
+        headers += [(given.header, self._encode(given)) for given in step.credentials]
+        body, content_type = self._body(step.body)
+        if content_type and not any(name.lower() == "content-type" for name, _ in step.headers):
+            headers.append(("Content-Type", content_type))
+        return self.server.send(Request(step.method, step.path, tuple(headers), body))
+
+    def _body(self, body: Any) -> tuple[bytes, str | None]:
+        if body is None:
+            return b"", None
+        if isinstance(body, bytes):
+            return body, None
+        if isinstance(body, Form):
+            return encode_form(body), f"multipart/form-data; boundary={_BOUNDARY}"
+        return encode_json(_replace_tokens(body, self._secret)), "application/json"
+
+    def _encode(self, given: Credentials) -> str:
+        text = f"{given.user}:{self._secret(given.secret)}"
+        encoded = base64.b64encode(text.encode()).decode()
+        return encoded if given.header == "X-Devpi-Auth" else f"{given.scheme} {encoded}"
+
+    def _secret(self, secret: str | Token) -> str:
+        if isinstance(secret, str):
+            return secret
+        return tokens.forge(secret) if secret.is_forged else self._login(secret.user)
+
+    def _login(self, user: str) -> str:
+        if user not in self.logins:
+            if user not in self.passwords:
+                raise LoginError(f"the scenario has no password of {user}")
+            body = encode_json({"user": user, "password": self.passwords[user]})
+            headers = (("Host", HOST), ("Accept", "application/json"), ("Content-Type", "application/json"))
+            answer, _ = self.server.send(Request("POST", "/+login", headers, body))
+            if answer.status != 200:
+                raise LoginError(f"{self.server.program.name}: login of {user} gave {answer.status}: {answer.text()}")
+            self.logins[user] = answer.json()["result"]["password"]
+        return self.logins[user]
+
+
+class LoginError(RuntimeError):
+    """A step could not be sent since the user could not log in."""
+
+
+def run(
+    scenario: Scenario,
+    programs: Sequence[servers.Program],
+    *,
+    same_program: bool = False,
+    observe: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Run all steps on a fresh pair of servers; `same_program` expects agreement everywhere."""
+    passwords = {"root": "", **scenario.passwords}
+    outcomes = []
+    with servers.running(programs, scenario.options) as pair:
+        sides = [Side(server, passwords) for server in pair]
+        for step in scenario.steps:
+            outcome = _ask_and_judge(scenario, step, sides, same_program)
+            if observe is not None:
+                observe(outcome)
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _ask_and_judge(scenario: Scenario, step: Step, sides: Sequence[Side], same_program: bool) -> Outcome:
+    try:
+        (theirs, they_rose), (ours, we_rose) = (side.ask(step) for side in sides)
+    except (LoginError, ConnectionError, http.client.HTTPException) as error:
+        return Outcome(scenario, step, Verdict.DISAGREE, problems=[str(error)])
+    return judge(scenario, step, Pair(theirs, ours), (they_rose, we_rose), same_program=same_program)
+
+
+def judge(
+    scenario: Scenario,
+    step: Step,
+    pair: Pair,
+    rose: tuple[bool, bool] = (False, False),
+    *,
+    same_program: bool = False,
+) -> Outcome:
+    """Compare two answers to a step; `rose` tells for each whether it raised the serial."""
+    outcome = Outcome(scenario, step, Verdict.AGREE, pair)
+    if pair.theirs.status != step.status:
+        outcome.problems.append(f"devpi answers {pair.theirs.status}; the scenario expects {step.status}")
+    if not same_program and step.our_status not in (None, pair.ours.status):
+        outcome.problems.append(f"ours answers {pair.ours.status}, not {step.our_status}")
+    _explain(outcome, list(_mismatches(step, pair, *rose)), () if same_program else step.difference)
+    if outcome.problems:
+        outcome.verdict = Verdict.DISAGREE
+    elif outcome.explained:
+        outcome.verdict = Verdict.LISTED
+    return outcome
+
+
+def _mismatches(step: Step, pair: Pair, they_rose: bool, we_rose: bool) -> Iterable[Mismatch]:
+    theirs = normalise.facts(step, pair.theirs, they_rose)
+    ours = normalise.facts(step, pair.ours, we_rose)
+    from_front_server = normalise.is_front_server_text(pair.theirs)
+    for key in [*theirs, *(key for key in ours if key not in theirs)]:
+        mismatch = Mismatch(key, theirs.get(key, ABSENT), ours.get(key, ABSENT))
+        # Python takes True for 1; the clients' languages do not.
+        if type(mismatch.theirs) is type(mismatch.ours) and mismatch.theirs == mismatch.ours:
+            continue
+        # Texts that only name the inside of devpi's framework, or its HTTP server's own, may be worded otherwise.
+        if key == "detail" and normalise.is_framework_inside(mismatch.theirs):
+            continue
+        if from_front_server and (key in {"body", "detail"} or key.startswith("header:x-devpi-")):
+            continue
+        yield mismatch
+
+
+def _explain(outcome: Outcome, mismatches: Sequence[Mismatch], expected: Sequence[str]) -> None:
+    """Sort the mismatches into those that the expected differences cover and problems."""
+    for mismatch in mismatches:
+        ids = [id for id in expected if DIFFERENCES[id].explains(mismatch)]
+        for id in ids:
+            outcome.explained.setdefault(id, []).append(mismatch)
+        if not ids:
+            outcome.problems.append(str(mismatch))
+    for id in expected:
+        covered = {mismatch.key: mismatch for mismatch in outcome.explained.get(id, [])}
+        if not covered:
+            outcome.problems.append(f"the accepted difference {id} does not occur")
+            continue
+        check = DIFFERENCES[id].check
+        wrong = check(outcome.pair, covered) if check and outcome.pair else None
+        if wrong:
+            outcome.problems.append(f"{id}: {wrong}")
+
+
+def encode_form(form: Form) -> bytes:
+    """The body of a multipart form."""
+    parts = []
+    for name, value in form.fields:
+        parts.append(f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode())
+    for name, filename, content in form.files:
+        disposition = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"'
+        parts.append(f"{disposition}\r\nContent-Type: application/octet-stream\r\n\r\n".encode() + content)
+    opening = f"--{_BOUNDARY}\r\n".encode()
+    return b"".join(opening + part + b"\r\n" for part in parts) + f"--{_BOUNDARY}--\r\n".encode()
+
+
+def _replace_tokens(value: Any, resolve: Callable[[Token], str]) -> Any:
+    """A JSON body with its `Token`s replaced."""
+    if isinstance(value, Token):
+        return resolve(value)
+    if isinstance(value, dict):
+        return {key: _replace_tokens(item, resolve) for key, item in value.items()}
+    return [_replace_tokens(item, resolve) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,219 @@
+"""The accepted differences: which facts each may change, and what our answer must look like where it does.
+
+The ids are those of the rows in docs/differences.md. A step names the ones it expects; what they do not cover is
+compared as anywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from . import servers
+from .exchange import Answer
+
+DOCUMENT = servers.REPOSITORY / "docs" / "differences.md"
+
+_ROW = re.compile(r"^\|\s*`?([a-z0-9][a-z0-9.-]*)`?\s*\|", re.MULTILINE)
+
+
+class _Absent:
+    """Stands for a fact that only one of the answers has."""
+
+    def __repr__(self) -> str:
+        return "(nothing)"
+
+
+ABSENT = _Absent()
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One fact on which the two answers differ."""
+
+    key: str
+    theirs: Any
+    ours: Any
+
+    def __str__(self) -> str:
+        """One line for the report."""
+        return f"{self.key}: devpi {self.theirs!r}, ours {self.ours!r}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two answers to one step."""
+
+    theirs: Answer
+    ours: Answer
+
+
+Check = Callable[[Pair, Mapping[str, Mismatch]], str | None]
+"""Says what is wrong with our answer where the difference is accepted, or nothing."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An accepted difference."""
+
+    id: str
+    facts: tuple[str, ...]
+    """Patterns of the facts it may change."""
+    check: Check | None = None
+
+    def explains(self, mismatch: Mismatch) -> bool:
+        """Whether the mismatch is of the accepted kind."""
+        return any(fnmatchcase(mismatch.key, pattern) for pattern in self.facts)
+
+
+def documented_ids() -> set[str]:
+    """The ids in the first column of the table in docs/differences.md."""
+    return set(_ROW.findall(DOCUMENT.read_text(encoding="utf-8"))) - {"id"}
+
+
+def _refused(*statuses: int) -> Check:
+    """Ours answers with one of the statuses and says why, in the reason phrase or the body."""
+
+    def check(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+        if pair.ours.status not in statuses:
+            return f"ours answers {pair.ours.status}, not {' or '.join(map(str, statuses))}"
+        return None if pair.ours.body else "ours does not say why"
+
+    return check
+
+
+def _crash_is_refused(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.theirs.status != 500:
+        return f"devpi no longer answers 500 but {pair.theirs.status}"
+    if not 400 <= pair.ours.status < 500:
+        return f"ours answers {pair.ours.status}, not 4xx"
+    return None if pair.ours.body else "ours does not say why"
+
+
+def _nothing_changed(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    serial = mismatches.get("serial")
+    return "ours raised the serial and devpi did not" if serial and serial.ours == "rose" else None
+
+
+def _same_words_before_the_inside(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    for mismatch in mismatches.values():
+        words = re.split(r"<|&lt;|ItemsView", str(mismatch.theirs))[0]
+        if not str(mismatch.ours).startswith(words):
+            return f"{mismatch.key} does not start with {words!r}"
+    return None
+
+
+def _more_vary(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    wanted = {"accept-encoding", *_names(pair.theirs.header("vary"))}
+    missing = wanted - _names(pair.ours.header("vary"))
+    if missing:
+        return f"Vary lacks {', '.join(sorted(missing))}"
+    if pair.ours.header("cache-control") != "no-cache":
+        return f"Cache-Control is {pair.ours.header('cache-control')!r}"
+    if not pair.ours.header("content-length"):
+        return "there is no Content-Length"
+    return None if pair.ours.header("etag") else "there is no ETag"
+
+
+def _file_has_validators(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.ours.header("accept-ranges") != "bytes":
+        return "Accept-Ranges is not bytes"
+    return None if pair.ours.header("etag") else "there is no ETag"
+
+
+def _empty_became_absent(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    wrong = [str(mismatch) for mismatch in mismatches.values() if (mismatch.theirs, mismatch.ours) != ("", ABSENT)]
+    return "; ".join(wrong) or None
+
+
+def _newer_standards(pair: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    version = mismatches.get("page:api-version")
+    if version is None or version.ours != "1.4":
+        return "the API version is not 1.4"
+    for mismatch in mismatches.values():
+        if mismatch.key.endswith("-metadata") and "sha256" not in str(mismatch.ours):
+            return f"{mismatch.key} is {mismatch.ours!r}"
+    if not (pair.ours.header("content-type") or "").endswith("+json"):
+        return None
+    page = pair.ours.json()
+    if "files" in page and not isinstance(page.get("versions"), list):
+        return "there is no list of versions"
+    incomplete = [file["filename"] for file in page.get("files", []) if not {"size", "upload-time"} <= file.keys()]
+    return f"size or upload-time is missing for {', '.join(incomplete)}" if incomplete else None
+
+
+def _standard_type(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    allowed = {
+        "text/html; charset=UTF-8",
+        "application/vnd.pypi.simple.v1+html",
+        "application/vnd.pypi.simple.v1+json",
+    }
+    given = pair.ours.header("content-type")
+    return None if given in allowed else f"Content-Type is {given!r}"
+
+
+def _metadata_served(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.ours.status == 200:
+        if pair.theirs.status == 200 and pair.theirs.body != pair.ours.body:
+            return "the metadata is not the same"
+        return None if pair.ours.header("content-type") else "there is no Content-Type"
+    reasons = (b"no metadata found", b"no such file", b"existed, deleted")
+    return None if any(reason in pair.ours.body for reason in reasons) else f"ours answers {pair.ours.status}"
+
+
+def _extras_kept(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    kept = [mismatch.ours for mismatch in mismatches.values() if isinstance(mismatch.ours, str)]
+    return None if kept else "ours keeps none"
+
+
+def _escaped(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    return "ours shows the name as markup" if b"<b>" in pair.ours.body else None
+
+
+def _names_our_version(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    versions = pair.ours.json()["result"]["versioninfo"]
+    return None if versions.get("wheelhouse") else "versioninfo does not name wheelhouse"
+
+
+def _names(value: str | None) -> set[str]:
+    return {name.strip().lower() for name in (value or "").split(",")} - {""}
+
+
+_ANSWER = ("status", "reason", "serial", "header:*", "json:*", "body", "detail")
+_ANSWER_WITH_PAGE = (*_ANSWER, "page:*")
+
+DIFFERENCES: dict[str, Difference] = {
+    difference.id: difference
+    for difference in (
+        Difference("no-half-changes", ("serial", "json:*", "page:*"), _nothing_changed),
+        Difference("server-errors", _ANSWER, _crash_is_refused),
+        Difference("no-mirror-yet", _ANSWER, _refused(400, 403, 404)),
+        Difference("not-yet", _ANSWER, _refused(501)),
+        Difference(
+            "simple-1.4",
+            ("page:api-version", "page:key:*", "page:file:*:size", "page:file:*:upload-time", "page:file:*-metadata"),
+            _newer_standards,
+        ),
+        Difference("requires-python-empty", ("page:file:*requires-python",), _empty_became_absent),
+        Difference("simple-content-type", ("header:content-type", "page:*"), _standard_type),
+        Difference("page-caching", ("header:vary", "header:cache-control", "header:etag"), _more_vary),
+        Difference("file-validators", ("header:etag", "header:accept-ranges"), _file_has_validators),
+        Difference("core-metadata-on", _ANSWER, _metadata_served),
+        Difference("upload-digests", _ANSWER, _refused(400)),
+        Difference("broken-zip", _ANSWER, _refused(400)),
+        Difference("provides-extra", ("json:*/provides_extras*",), _extras_kept),
+        Difference(
+            "status-fields",
+            ("json:/result/versioninfo/*", "json:/result/metrics*", "json:/result/server-code"),
+            _names_our_version,
+        ),
+        Difference("server-header", ("header:server",)),
+        Difference("error-texts-internals", ("json:/message", "body"), _same_words_before_the_inside),
+        Difference("error-html-escaped", ("body",), _escaped),
+        Difference("user-unvalidated", _ANSWER),
+        Difference("pwhash-invalid", _ANSWER, _refused(400)),
+    )
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Creates the virtual environments that the tests below this directory use: one for each file in requirements/,
+# as .venvs/NAME at the top of the repository. One whose requirements have not changed since is left as it is,
+# so this can run before every test run.
+#
+#   compat-tests/setup.sh             all of them
+#   compat-tests/setup.sh clients     only the named ones
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+venvs=$(dirname "$here")/.venvs
+python=${PYTHON:-python3}
+
+if [ $# -eq 0 ]; then
+    for file in "$here"/requirements/*.txt; do
+        set -- "$@" "$(basename "$file" .txt)"
+    done
+fi
+
+for name in "$@"; do
+    requirements=$here/requirements/$name.txt
+    venv=$venvs/$name
+    stamp=$venv/requirements.sha256
+    wanted=$({ "$python" --version; cat "$requirements"; } | sha256sum)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+        echo "$name: up to date"
+        continue
+    fi
+    echo "$name: creating $venv from requirements/$name.txt"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+    echo "$wanted" > "$stamp"
+done

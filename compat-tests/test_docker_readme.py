@@ -1,0 +1,139 @@
+"""A team's container, by its README: set up with DEVPI_PASSWORD, one index of root that all upload to and install from.
+
+No container is needed here: what runs in it is ``devpi-server --init`` (ours; devpi-server needs ``devpi-init`` before).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import packages
+import pytest
+from harness import CHEAP_KEY, VENVS, Server, Shell, tool
+
+PASSWORD = "the-deployed-password"
+
+
+@pytest.fixture
+def deployed(new_server: Callable[..., Server]) -> Server:
+    """The server as the container runs it."""
+    if Server.reference:
+        server = new_server("--restrict-modify", "root", init=False)
+        return server.init(PASSWORD).start()
+    return new_server("--init", "--restrict-modify", "root", env={"DEVPI_PASSWORD": PASSWORD}, init=False).start()
+
+
+def test_the_readme_from_top_to_bottom(deployed: Server, shell: Shell, tmp_path: Path) -> None:
+    url = deployed.url
+    name, version = "our-library", "1.0"
+    project = packages.project(tmp_path / "project", name, version)
+
+    # Uploading with devpi-client; the index is made once.
+    shell.devpi("use", url)
+    shell.devpi("login", "root", f"--password={PASSWORD}")
+    shell.devpi("index", "-c", "root/starcount")
+    shell.devpi("use", "root/starcount")
+    shown = shell.devpi("upload", "--no-isolation", cwd=project)
+    assert f"file_upload of our_library-1.0.tar.gz to {url}/root/starcount/" in shown
+
+    # Uploading with setup.py alone.
+    (shell.home / ".pypirc").write_text(
+        f"""# content of $HOME/.pypirc
+[distutils]
+index-servers = 
+    starcount
+
+[starcount]
+repository: {url}/root/starcount/
+username: root
+password: {PASSWORD} 
+"""  # noqa: W291
+    )
+    newer = packages.project(tmp_path / "newer", name, "1.1")
+    shown = shell.run(VENVS / "legacy/bin/python", "setup.py", "sdist", "upload", "-r", "starcount", cwd=newer)
+    assert "Server response (200): OK" in shown
+    shell.run(VENVS / "legacy/bin/python", "setup.py", "bdist_wheel", "upload", "-r", "starcount", cwd=newer)
+
+    # Using pip manually.
+    venv = shell.venv()
+    shell.pip(
+        "--python", venv, "install", f"{name}==1.0", "--index", f"{url}/root/starcount/+simple/",
+        "--trusted-host", "127.0.0.1",
+    )  # fmt: skip
+    assert shell.installed(venv, "our_library") == "1.0"
+
+    # Using pip automatically; an empty index stands for the public one.
+    shell.devpi("index", "-c", "root/empty")
+    (shell.home / ".pip").mkdir()
+    (shell.home / ".pip/pip.conf").write_text(
+        f"""# content of $HOME/.pip/pip.conf
+[global]
+index-url = {url}/root/empty/+simple
+extra-index-url = {url}/root/starcount/+simple
+
+[install]
+trusted-host = 127.0.0.1
+
+"""
+    )
+    venv = shell.venv()
+    shell.pip("--python", venv, "install", name)
+    assert shell.installed(venv, "our_library") == "1.1"
+
+    # Persistence: another container on the same data.
+    before = deployed.files("root/starcount", name)
+    assert len(before) == 4
+    deployed.restart()
+    assert deployed.files("root/starcount", name) == before
+    assert "logged in as root" in shell.devpi("use")
+
+
+def test_only_root_makes_users_and_indexes(deployed: Server, shell: Shell) -> None:
+    shell.devpi("use", deployed.url)
+    assert "403 Forbidden" in shell.devpi("user", "-c", "mallory", "password=secret-12", code=1)
+    assert "401 Unauthorized" in shell.devpi("login", "root", "--password=", code=1)
+    assert deployed.get("/").keys() == {"root"}
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("env", [{}, {"DEVPI_PASSWORD": ""}], ids=["unset", "empty"])
+def test_without_a_password_one_is_made_up(new_server: Callable[..., Server], env: dict[str, str]) -> None:
+    """It is shown once, by the start that sets it; nobody gets in with an empty one."""
+    server = new_server("--init", env=env, init=False).start()
+
+    def shown_passwords() -> list[str]:
+        words = [word for line in server.tail().splitlines() if "password" in line.lower() for word in line.split()]
+        tried = {word.strip("'\"`.,:;()") for word in words} | {""}
+        return [word for word in tried if server.request("POST", "/+login", json={"user": "root", "password": word}).ok]
+
+    [password] = shown_passwords()
+    assert len(password) >= 16
+    server.log.write_text("")
+    server.restart()
+    assert password not in server.log.read_text()
+    assert server.request("POST", "/+login", json={"user": "root", "password": password}).ok
+
+
+@pytest.mark.ours
+def test_init_leaves_existing_data_alone(new_server: Callable[..., Server]) -> None:
+    """The option stays on the command line of every start, and the password with the data."""
+    server = new_server("--init", env={"DEVPI_PASSWORD": PASSWORD}, init=False).start()
+    server.api("PUT", "/root/starcount", body={}, auth=("root", PASSWORD))
+    serial = server.serial()
+    server.stop()
+    server.env["DEVPI_PASSWORD"] = "another-password"
+    server.start()
+    assert server.serial() == serial
+    assert server.get("/root/starcount")["type"] == "stage"
+    assert server.request("POST", "/+login", json={"user": "root", "password": PASSWORD}).ok
+
+
+@pytest.mark.ours
+def test_init_refuses_a_directory_of_others(new_server: Callable[..., Server]) -> None:
+    server = new_server("--init", init=False)
+    server.serverdir.mkdir()
+    for name in ("one", "two"):
+        (server.serverdir / name).write_text("mine")
+    done = tool("devpi-server", "--init", "--serverdir", server.serverdir, "--port", 0, *CHEAP_KEY)
+    assert done.returncode == 1
+    assert "fatal: " in done.stderr
+    assert {path.name for path in server.serverdir.iterdir()} == {"one", "two"}

@@ -1,0 +1,73 @@
+"""A file far larger than the memory the server may use goes in and comes out whole.
+
+COMPAT_LARGE_MIB sets the size (600 by default).
+"""
+
+import hashlib
+import http.client
+import os
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness import Server
+
+SIZE_MIB = int(os.environ.get("COMPAT_LARGE_MIB", "600"))
+MEMORY_LIMIT_KIB = 150 * 1024
+MIB = 1024 * 1024
+
+
+def content() -> Iterator[bytes]:
+    """Blocks that are all different, so that no part can stand for another one."""
+    filling = os.urandom(4096) + bytes(MIB - 4096 - 8)
+    for number in range(SIZE_MIB):
+        yield number.to_bytes(8, "big") + filling
+
+
+def peak_memory_kib(pid: int) -> int:
+    """The most memory that a process has ever had."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def test_large_file(new_server: Callable[..., Server]) -> None:
+    """The server's memory does not grow with the files it stores or sends."""
+    server = new_server("--max-request-body-size", 3 * 1024 * MIB).start()
+    index = server.new_index()
+    fields = {":action": "file_upload", "name": "x", "version": "1.0", "filetype": "sdist"}
+    head = "".join(
+        f'--BOUNDARY\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
+    )
+    head += '--BOUNDARY\r\nContent-Disposition: form-data; name="content"; filename="x-1.0.tar.gz"\r\n\r\n'
+    tail = "\r\n--BOUNDARY--\r\n"
+    digest = hashlib.sha256()
+
+    def body() -> Iterator[bytes]:
+        yield head.encode()
+        for block in content():
+            digest.update(block)
+            yield block
+        yield tail.encode()
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
+    connection.request(
+        "POST", f"/{index.name}/", body=body(),
+        headers={
+            "Authorization": f"Basic {b64encode(':'.join(index.auth).encode()).decode()}",
+            "Content-Type": "multipart/form-data; boundary=BOUNDARY",
+            "Content-Length": str(len(head) + SIZE_MIB * MIB + len(tail)),
+        },
+    )  # fmt: skip
+    answer = connection.getresponse()
+    assert answer.status == 200, f"{answer.reason} {answer.read()}"
+    connection.close()
+
+    file = server.simple(index, "x")["x-1.0.tar.gz"]
+    assert file["hashes"]["sha256"] == digest.hexdigest()
+    received = hashlib.sha256()
+    with server.request("GET", file["url"], stream=True) as download:
+        assert int(download.headers["Content-Length"]) == SIZE_MIB * MIB
+        for block in download.iter_content(MIB):
+            received.update(block)
+    assert received.hexdigest() == digest.hexdigest()
+    assert peak_memory_kib(server.process.pid) < MEMORY_LIMIT_KIB

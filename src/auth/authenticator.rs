@@ -1,0 +1,205 @@
+//! From credentials to a caller.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use quick_cache::sync::Cache;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+
+use super::password::{PasswordError, PasswordHasher};
+use super::secret::{KeyCost, Secret};
+use super::token::{Claims, TokenSigner, Verdict};
+use super::users::UserCache;
+use crate::domain::Registry;
+use crate::domain::acl::Caller;
+use crate::domain::clock::Clock;
+use crate::storage::StorageError;
+use crate::storage::model::UserRecord;
+
+/// A user name with a password or a login token.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Who the caller says to be.
+    pub user: String,
+    /// The proof.
+    pub secret: SecretString,
+}
+
+/// Why nobody could say who the caller is.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The credentials are not good for a login.
+    #[error("the credentials are wrong")]
+    Wrong,
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Something else failed.
+    #[error("credentials cannot be verified")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<PasswordError> for AuthError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            // A user with a useless hash cannot log in, as one without a hash.
+            PasswordError::UnusableHash => Self::Wrong,
+            PasswordError::Failed(_) => Self::Failed(error.into()),
+        }
+    }
+}
+
+/// Bounds of an [`Authenticator`].
+#[derive(Clone, Copy, Debug)]
+pub struct AuthLimits {
+    /// How many passwords are hashed or verified at once.
+    pub parallel_passwords: usize,
+    /// How many verified passwords are remembered.
+    pub remembered: usize,
+    /// How long a verified password is remembered.
+    pub remembered_for: Duration,
+}
+
+impl Default for AuthLimits {
+    fn default() -> Self {
+        Self { parallel_passwords: 2, remembered: 10_000, remembered_for: Duration::from_secs(300) }
+    }
+}
+
+/// Verifies credentials, makes tokens, and hashes passwords.
+pub struct Authenticator {
+    registry: Arc<Registry>,
+    users: Arc<UserCache>,
+    passwords: PasswordHasher,
+    secret: Arc<Secret>,
+    key_cost: KeyCost,
+    signer: OnceCell<TokenSigner>,
+    clock: Clock,
+    /// Passwords that were right or wrong, by keyed digest: installers send one with each request.
+    remembered: Cache<[u8; 32], (bool, Instant)>,
+    remembered_for: Duration,
+    remember_mac: Hmac<Sha256>,
+}
+
+impl Authenticator {
+    /// An authenticator over the users of `registry`, which must let `users` observe it.
+    pub fn new(
+        registry: Arc<Registry>,
+        users: Arc<UserCache>,
+        secret: Secret,
+        key_cost: KeyCost,
+        clock: Clock,
+        limits: AuthLimits,
+    ) -> Result<Self, getrandom::Error> {
+        let mut remember_key = [0; 32];
+        getrandom::fill(&mut remember_key)?;
+        Ok(Self {
+            registry,
+            users,
+            passwords: PasswordHasher::new(limits.parallel_passwords),
+            secret: Arc::new(secret),
+            key_cost,
+            signer: OnceCell::new(),
+            clock,
+            remembered: Cache::new(limits.remembered),
+            remembered_for: limits.remembered_for,
+            // HMAC takes keys of any length.
+            remember_mac: Hmac::new_from_slice(&remember_key).expect("a key of 32 bytes"),
+        })
+    }
+
+    /// Derives the token key, which takes seconds, before the first login needs it.
+    pub async fn prepare(&self) -> Result<(), AuthError> {
+        self.signer().await.map(|_| ())
+    }
+
+    /// The caller behind credentials. Wrong ones are those of an anonymous caller (as in devpi).
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Caller, AuthError> {
+        let verdict = self.signer().await?.verify(credentials.secret.expose_secret(), self.clock.now());
+        match verdict {
+            Verdict::NotAToken => {}
+            Verdict::Invalid => return Ok(Caller::anonymous()),
+            Verdict::Valid(claims) => return self.caller_of_token(credentials, claims).await,
+        }
+        match self.check_password(credentials).await {
+            Ok(()) => Ok(Caller::user(credentials.user.as_str(), Vec::new())),
+            Err(AuthError::Wrong) => Ok(Caller::anonymous()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Verifies a password and makes a token. A token is no password.
+    pub async fn login(&self, credentials: &Credentials) -> Result<String, AuthError> {
+        self.check_password(credentials).await?;
+        self.make_token(&credentials.user).await
+    }
+
+    /// Verifies a password; [`AuthError::Wrong`] if it is not the user's.
+    pub async fn verify_password(&self, credentials: &Credentials) -> Result<(), AuthError> {
+        self.check_password(credentials).await
+    }
+
+    /// A token for a user whose password was just verified or set.
+    pub async fn make_token(&self, user: &str) -> Result<String, AuthError> {
+        let claims = Claims { user: user.into(), groups: Vec::new(), from_user_record: true };
+        Ok(self.signer().await?.sign(&claims, self.clock.now()))
+    }
+
+    /// The hash of a new password.
+    pub async fn hash_password(&self, password: SecretString) -> Result<String, PasswordError> {
+        self.passwords.hash(password).await
+    }
+
+    async fn signer(&self) -> Result<&TokenSigner, AuthError> {
+        self.signer
+            .get_or_try_init(async || {
+                let (secret, cost) = (Arc::clone(&self.secret), self.key_cost);
+                let key = spawn_blocking(move || secret.derive_token_key(cost)).await;
+                let key = key.map_err(|error| AuthError::Failed(error.into()))?;
+                Ok(TokenSigner::new(&key.map_err(|error| AuthError::Failed(error.into()))?))
+            })
+            .await
+    }
+
+    async fn caller_of_token(&self, credentials: &Credentials, claims: Claims) -> Result<Caller, AuthError> {
+        if *claims.user != *credentials.user {
+            return Ok(Caller::anonymous());
+        }
+        if claims.from_user_record && self.users.get(&self.registry, &claims.user).await?.is_none() {
+            return Ok(Caller::anonymous());
+        }
+        Ok(Caller::user(claims.user, claims.groups))
+    }
+
+    async fn check_password(&self, credentials: &Credentials) -> Result<(), AuthError> {
+        let record = self.users.get(&self.registry, &credentials.user).await?;
+        let hash = record.as_deref().and_then(|record: &UserRecord| record.pwhash.as_deref());
+        let hash = hash.ok_or(AuthError::Wrong)?;
+        // With the hash in the digest, a changed password is not taken for the remembered one.
+        let digest = self.digest(credentials, hash);
+        let now = Instant::now();
+        let right = match self.remembered.get(&digest) {
+            Some((right, until)) if now < until => right,
+            _ => {
+                let right = self.passwords.verify(credentials.secret.clone(), hash).await?;
+                self.remembered.insert(digest, (right, now + self.remembered_for));
+                right
+            }
+        };
+        if right { Ok(()) } else { Err(AuthError::Wrong) }
+    }
+
+    fn digest(&self, credentials: &Credentials, hash: &str) -> [u8; 32] {
+        let mut mac = self.remember_mac.clone();
+        // With their lengths, different triples give different texts.
+        for part in [hash, &credentials.user, credentials.secret.expose_secret()] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
+}

@@ -1,0 +1,127 @@
+//! Password hashes as devpi keeps them: Argon2id in PHC form, with passlib's parameters.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Argon2, Params};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// The parameters of new hashes: memory in KiB, passes, lanes (those of passlib and argon2-cffi).
+const NEW_HASHES: (u32, u32, u32) = (65_536, 3, 4);
+
+/// The most memory, in KiB, and the most passes that a stored hash may ask for. Anybody may store a hash where
+/// anybody may create users, so an excessive one would be a way to bring the server down.
+const MAX_STORED: (u32, u32) = (262_144, 16);
+
+/// Why a password could not be hashed or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// The hash is not an Argon2 hash in PHC form, or asks for too much.
+    #[error("the password hash is not a usable argon2 hash")]
+    UnusableHash,
+    /// Hashing failed.
+    #[error("hashing the password failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Hashes and verifies passwords, a bounded number at a time: each needs 64 MiB and a tenth of a second.
+#[derive(Clone)]
+pub struct PasswordHasher {
+    permits: Arc<Semaphore>,
+}
+
+impl PasswordHasher {
+    /// A hasher that works on at most `parallel` passwords at once; further ones wait.
+    pub fn new(parallel: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(parallel)) }
+    }
+
+    /// The hash of a password, with a new salt.
+    pub async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
+        self.run(move || {
+            let (memory, passes, lanes) = NEW_HASHES;
+            let params = Params::new(memory, passes, lanes, None).map_err(failed)?;
+            let hash = Argon2::from(params).hash_password(password.expose_secret().as_bytes());
+            Ok(hash.map_err(failed)?.to_string())
+        })
+        .await
+    }
+
+    /// Whether the password is the one of the hash.
+    pub async fn verify(&self, password: SecretString, hash: &str) -> Result<bool, PasswordError> {
+        check_hash(hash)?;
+        let hash = hash.to_owned();
+        self.run(move || {
+            let hash = PasswordHash::new(&hash).map_err(|_| PasswordError::UnusableHash)?;
+            Ok(Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let _permit = self.permits.acquire().await.map_err(failed)?;
+        spawn_blocking(work).await.map_err(failed)?
+    }
+}
+
+/// Whether a hash from elsewhere can be used: Argon2 in PHC form, within bounds.
+pub fn check_hash(hash: &str) -> Result<(), PasswordError> {
+    let parsed = PasswordHash::new(hash).map_err(|_| PasswordError::UnusableHash)?;
+    let params = Params::try_from(&parsed).map_err(|_| PasswordError::UnusableHash)?;
+    let (max_memory, max_passes) = MAX_STORED;
+    let usable = parsed.algorithm.as_str().starts_with("argon2")
+        && parsed.salt.is_some()
+        && parsed.hash.is_some()
+        && params.m_cost() <= max_memory
+        && params.t_cost() <= max_passes;
+    if usable { Ok(()) } else { Err(PasswordError::UnusableHash) }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> PasswordError {
+    PasswordError::Failed(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by passlib for the password `secret`.
+    const PASSLIB: &str = "$argon2id$v=19$m=65536,t=3,p=4$IUTIOcdYy3nvvZfSeo/xPg$pX03PPJp9Pe5S6nHKkJQr5y8QO0ltyrkXPqLlhP0kuY";
+
+    #[tokio::test]
+    async fn hashes_of_passlib_are_verified() {
+        let hasher = PasswordHasher::new(1);
+        assert!(hasher.verify("secret".into(), PASSLIB).await.unwrap());
+        assert!(!hasher.verify("Secret".into(), PASSLIB).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn new_hashes_have_passlibs_parameters_and_verify() {
+        let hasher = PasswordHasher::new(2);
+        let hash = hasher.hash("".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=65536,t=3,p=4$"), "{hash}");
+        assert!(hasher.verify("".into(), &hash).await.unwrap());
+        assert!(!hasher.verify(" ".into(), &hash).await.unwrap());
+    }
+
+    #[test]
+    fn useless_and_greedy_hashes_are_refused() {
+        assert!(check_hash(PASSLIB).is_ok());
+        for bad in [
+            "",
+            "abc",
+            "$argon2id$v=19$m=65536,t=3,p=4",
+            "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$aGFzaGhhc2g",
+            &PASSLIB.replace("m=65536", "m=4194304"),
+            &PASSLIB.replace("t=3", "t=300"),
+        ] {
+            assert!(matches!(check_hash(bad), Err(PasswordError::UnusableHash)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The records of users who were recently asked for, kept until they change.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use crate::domain::Registry;
+use crate::domain::stale::{Stale, StaleObserver};
+use crate::storage::StorageError;
+use crate::storage::model::UserRecord;
+
+/// User records in memory; never older than the newest change.
+pub struct UserCache {
+    /// Unknown users are remembered too: clients retry with wrong names.
+    records: Cache<Arc<str>, Option<Arc<UserRecord>>>,
+}
+
+impl UserCache {
+    /// A cache of at most `capacity` users.
+    pub fn new(capacity: usize) -> Self {
+        Self { records: Cache::new(capacity) }
+    }
+
+    /// The record of a user; `None` for an unknown one.
+    pub async fn get(&self, registry: &Registry, name: &str) -> Result<Option<Arc<UserRecord>>, StorageError> {
+        let name: Arc<str> = name.into();
+        match self.records.get_value_or_guard_async(&name).await {
+            Ok(record) => Ok(record),
+            Err(guard) => {
+                let record = registry.find_user_record(&name).await?.map(Arc::new);
+                // Not inserted if the user was changed, and so forgotten, while it was being read.
+                let _changed_meanwhile = guard.insert(record.clone());
+                Ok(record)
+            }
+        }
+    }
+}
+
+impl StaleObserver for UserCache {
+    fn forget(&self, stale: &Stale) {
+        if let Stale::User(name) = stale {
+            self.records.remove(name);
+        }
+    }
+}

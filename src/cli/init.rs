@@ -1,0 +1,88 @@
+//! `devpi-init`: makes a new server directory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use secrecy::SecretString;
+use serde_json::Map;
+use tracing::{info, warn};
+
+use super::program::Fatal;
+use super::serverdir::{self, ServerDir};
+use crate::auth::password::{PasswordHasher, check_hash};
+use crate::config::{CommonOptions, InitOptions, LimitOptions, StorageOptions};
+use crate::domain::Registry;
+use crate::domain::acl::{AccessPolicy, Caller, ROOT};
+use crate::domain::clock::Clock;
+use crate::domain::user::NewPassword;
+use crate::telemetry;
+
+pub(super) const ABOUT: &str = "Initialise a new devpi-server directory.";
+
+/// The options of `devpi-init`.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    #[command(flatten)]
+    common: CommonOptions,
+    #[command(flatten)]
+    storage: StorageOptions,
+    #[command(flatten)]
+    init: InitOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
+    telemetry::start(options.common.debug, options.common.log_format);
+    warnings.iter().for_each(|text| warn!("{text}"));
+    let path = serverdir::path(&options.storage)?;
+    let password = match options.init.root_passwd_hash {
+        Some(hash) => RootPassword::Hash(hash),
+        None => RootPassword::Text(options.init.root_passwd.into()),
+    };
+    actix_web::rt::System::new().block_on(initialise(&path, password, &options.limits))
+}
+
+/// The password of the user root.
+pub(super) enum RootPassword {
+    /// As it is.
+    Text(SecretString),
+    /// Its hash.
+    Hash(String),
+}
+
+/// Makes a new server directory with the user root.
+pub(super) async fn initialise(
+    path: &Path,
+    password: RootPassword,
+    limits: &LimitOptions,
+) -> anyhow::Result<()> {
+    let hash = match password {
+        RootPassword::Text(text) => PasswordHasher::new(1).hash(text).await?,
+        RootPassword::Hash(hash) => {
+            check_hash(&hash).map_err(|error| Fatal::new(format!("--root-passwd-hash: {error}")))?;
+            hash
+        }
+    };
+    let directory = ServerDir::create(path)?;
+    let stores = directory.open_stores(limits)?;
+    let registry = Registry::open(
+        Arc::clone(&stores.meta),
+        stores.files,
+        AccessPolicy::default(),
+        Clock::system(),
+        limits.registry(),
+        Vec::new(),
+    )
+    .await?;
+    registry
+        .create_user(&Caller::anonymous(), ROOT, NewPassword::Hash(hash), &Map::new())
+        .await
+        .context("cannot create the user root")?;
+    registry.close().await?;
+    directory.finish_creation()?;
+    info!("initialised {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The programs. This is the only place that names concrete stores and wires everything together.
+
+mod gen_secret;
+mod init;
+mod passwd;
+mod program;
+mod serve;
+mod serverdir;
+
+pub use program::run;

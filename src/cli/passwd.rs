@@ -1,0 +1,101 @@
+//! `devpi-passwd`: sets the password of a user, without a running server.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Map;
+use tracing::{info, warn};
+
+use super::program::Fatal;
+use super::serverdir::{self, ServerDir};
+use crate::auth::password::PasswordHasher;
+use crate::config::{CommonOptions, LimitOptions, StorageOptions};
+use crate::domain::acl::{AccessPolicy, Caller, ROOT};
+use crate::domain::clock::Clock;
+use crate::domain::user::NewPassword;
+use crate::domain::{Registry, quote};
+use crate::telemetry;
+
+pub(super) const ABOUT: &str = "Set the password of a user; the server must not be running.";
+
+/// How often two different passwords may be typed.
+const ATTEMPTS: usize = 3;
+
+/// The options of `devpi-passwd`.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// The user; asked for if missing.
+    user: Option<String>,
+    #[command(flatten)]
+    common: CommonOptions,
+    #[command(flatten)]
+    storage: StorageOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
+    telemetry::start(options.common.debug, options.common.log_format);
+    warnings.iter().for_each(|text| warn!("{text}"));
+    let directory = ServerDir::open(&serverdir::path(&options.storage)?)?;
+    let user = match options.user {
+        Some(user) => user,
+        None => ask("User to set password for: ")?,
+    };
+    if user.is_empty() {
+        return Err(Fatal::new("No user name provided.").into());
+    }
+    actix_web::rt::System::new().block_on(set_password(&directory, &user, &options.limits))
+}
+
+async fn set_password(directory: &ServerDir, user: &str, limits: &LimitOptions) -> anyhow::Result<()> {
+    let stores = directory.open_stores(limits)?;
+    let registry = Registry::open(
+        Arc::clone(&stores.meta),
+        stores.files,
+        AccessPolicy::default(),
+        Clock::system(),
+        limits.registry(),
+        Vec::new(),
+    )
+    .await?;
+    if registry.find_user_record(user).await?.is_none() {
+        return Err(Fatal::new(format!("user {} not found", quote(user))).into());
+    }
+    let hash = PasswordHasher::new(1).hash(ask_password(user)?).await?;
+    registry.modify_user(&Caller::user(ROOT, Vec::new()), user, NewPassword::Hash(hash), &Map::new()).await?;
+    registry.close().await?;
+    info!("set the password of user {}", quote(user));
+    Ok(())
+}
+
+fn ask_password(user: &str) -> anyhow::Result<SecretString> {
+    for _ in 0..ATTEMPTS {
+        let first = ask_secret(&format!("enter password for {user}: "))?;
+        let second = ask_secret(&format!("repeat password for {user}: "))?;
+        if first.expose_secret() == second.expose_secret() {
+            return Ok(first);
+        }
+        super::program::say("password don't match")?;
+    }
+    Err(Fatal::new("no password set").into())
+}
+
+/// Reads a line without showing it, from the terminal if there is one.
+fn ask_secret(prompt: &str) -> anyhow::Result<SecretString> {
+    if std::io::stdin().is_terminal() {
+        return Ok(rpassword::prompt_password(prompt)?.into());
+    }
+    Ok(ask(prompt)?.into())
+}
+
+fn ask(prompt: &str) -> anyhow::Result<String> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(prompt.as_bytes())?;
+    stdout.flush()?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,69 @@
+//! Which program was started, and how it ends.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Command, FromArgMatches};
+
+use super::{gen_secret, init, passwd, serve};
+use crate::config::{ConfigFileError, Layered, layer};
+
+/// The status after a configuration file with the wrong structure (as in devpi).
+const BAD_CONFIG_FILE: u8 = 4;
+
+/// Why a program ends before its work is done. It is printed as `fatal: …`, and the exit status is 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Fatal(String);
+
+impl Fatal {
+    pub(super) fn new(text: impl ToString) -> Self {
+        Self(text.to_string())
+    }
+}
+
+/// Runs the program that the name under which it was started asks for.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let name = arguments.first().map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
+    let result = match name {
+        Some("devpi-init") => start(&arguments, "devpi-init", init::ABOUT, init::run),
+        Some("devpi-passwd") => start(&arguments, "devpi-passwd", passwd::ABOUT, passwd::run),
+        Some("devpi-gen-secret") => start(&arguments, "devpi-gen-secret", gen_secret::ABOUT, gen_secret::run),
+        _ => start(&arguments, "devpi-server", serve::ABOUT, serve::run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+fn start<O: Args + FromArgMatches>(
+    arguments: &[OsString],
+    name: &'static str,
+    about: &'static str,
+    run: impl FnOnce(O, Vec<String>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let command = Command::new(name).about(about).infer_long_args(true).args_override_self(true);
+    let command = O::augment_args(command);
+    let Layered { command, warnings } = layer(command, arguments, &|name| std::env::var(name).ok())?;
+    // Prints usage errors and help by itself, and ends with status 2 or 0.
+    let matches = command.get_matches_from(arguments);
+    run(O::from_arg_matches(&matches)?, warnings)
+}
+
+fn report(error: &anyhow::Error) -> ExitCode {
+    let mut stderr = std::io::stderr().lock();
+    if let Some(ConfigFileError::Structure { .. }) = error.downcast_ref() {
+        let _unwritable = writeln!(stderr, "{error}");
+        return ExitCode::from(BAD_CONFIG_FILE);
+    }
+    let _unwritable = writeln!(stderr, "fatal: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Prints a line for the person who started the program.
+pub(super) fn say(line: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}")
+}

@@ -1,0 +1,147 @@
+//! Bounds: every queue, cache, body and wait has one.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::archive;
+use crate::auth::authenticator::AuthLimits;
+use crate::domain::RegistryLimits;
+use crate::http::HttpLimits;
+use crate::storage::fs::DirectoryLimits;
+use crate::storage::sqlite::SqliteLimits;
+
+/// Bounds: every queue, cache, body and wait has one.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitOptions {
+    /// Largest request body, and so the largest file, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 1_073_741_824)]
+    pub max_request_body_size: u64,
+    /// Largest JSON body, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 16_777_216)]
+    pub max_json_body_size: usize,
+    /// Most fields in an upload form.
+    #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
+    pub max_form_fields: usize,
+    /// Longest field in an upload form, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 8_388_608)]
+    pub max_form_field_size: usize,
+    /// Longest upload form without its file, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 16_777_216)]
+    pub max_form_size: usize,
+    /// How much of a refused body is still read, so that the client sees the refusal, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 67_108_864)]
+    pub drained_body_size: u64,
+    /// Most members of an uploaded archive that is looked into.
+    #[arg(long, value_name = "COUNT", default_value_t = archive::Limits::default().members)]
+    pub max_archive_members: usize,
+    /// Largest core metadata file in a wheel, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = archive::Limits::default().metadata_bytes)]
+    pub max_core_metadata_size: u64,
+    /// Memory for rendered pages, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 67_108_864)]
+    pub page_cache_size: u64,
+    /// How many files and core metadata are remembered.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub file_cache_items: usize,
+    /// How many users are remembered.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub user_cache_items: usize,
+    /// How many verified passwords are remembered.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub password_cache_items: usize,
+    /// How long a verified password is remembered, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub password_cache_time: u64,
+    /// How many passwords are verified at once; each takes 64 MiB of memory.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub parallel_passwords: usize,
+    /// How many requests read the database at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    pub database_readers: usize,
+    /// How many changes may wait for the database.
+    #[arg(long, value_name = "COUNT", default_value_t = 1024)]
+    pub pending_changes: usize,
+    /// How many changes share one sync of the database at the most.
+    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    pub group_commit: usize,
+    /// How often a change is tried again when others were faster.
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    pub commit_attempts: usize,
+    /// How many pieces of an arriving file may wait for the disk.
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    pub pending_pieces: usize,
+    /// How much of a file is read and sent at once, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u64).range(1..))]
+    pub download_piece_size: u64,
+    /// How many connections may be open at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 25_000)]
+    pub connection_limit: usize,
+    /// How long a client may take to send the head of a request, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub request_head_timeout: u64,
+    /// How long a client may pause while it sends a body, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub body_idle_timeout: u64,
+    /// How long an idle connection is kept, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 75)]
+    pub keep_alive_timeout: u64,
+    /// How long requests under way may take when the server stops, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub shutdown_timeout: u64,
+}
+
+impl LimitOptions {
+    /// The bounds of requests.
+    pub fn http(&self) -> HttpLimits {
+        HttpLimits {
+            request_body: self.max_request_body_size,
+            json_body: self.max_json_body_size,
+            form_fields: self.max_form_fields,
+            form_field: self.max_form_field_size,
+            form_total: self.max_form_size,
+            drained: self.drained_body_size,
+            body_idle: Duration::from_secs(self.body_idle_timeout),
+            download_piece: self.download_piece_size,
+            connections: self.connection_limit,
+            request_head: Duration::from_secs(self.request_head_timeout),
+            keep_alive: Duration::from_secs(self.keep_alive_timeout),
+            shutdown: Duration::from_secs(self.shutdown_timeout),
+        }
+    }
+
+    /// The bounds of rules.
+    pub fn registry(&self) -> RegistryLimits {
+        RegistryLimits {
+            commit_attempts: self.commit_attempts,
+            archive: archive::Limits {
+                members: self.max_archive_members,
+                metadata_bytes: self.max_core_metadata_size,
+            },
+        }
+    }
+
+    /// The bounds of authentication.
+    pub fn auth(&self) -> AuthLimits {
+        AuthLimits {
+            parallel_passwords: self.parallel_passwords.max(1),
+            remembered: self.password_cache_items,
+            remembered_for: Duration::from_secs(self.password_cache_time),
+        }
+    }
+
+    /// The bounds of the database.
+    pub fn sqlite(&self) -> SqliteLimits {
+        SqliteLimits {
+            readers: self.database_readers.max(1),
+            pending_changes: self.pending_changes.max(1),
+            group_commit: self.group_commit.max(1),
+        }
+    }
+
+    /// The bounds of the file store.
+    pub fn directory(&self) -> DirectoryLimits {
+        DirectoryLimits { pending_pieces: self.pending_pieces.max(1) }
+    }
+}

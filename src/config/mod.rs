@@ -1,0 +1,82 @@
+//! Options: one struct per concern, and where values come from.
+//!
+//! The definitions here are the only documentation of options; `--help` prints them.
+
+mod files;
+mod limits;
+mod listen;
+mod security;
+mod storage;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+pub use files::{ConfigFileError, Layered, layer};
+pub use limits::LimitOptions;
+pub use listen::{ListenError, ListenOptions};
+pub use security::SecurityOptions;
+pub use storage::{InitOptions, Role, StorageOptions};
+
+/// Options that all programs have.
+#[derive(Args, Clone, Debug)]
+pub struct CommonOptions {
+    /// Read options from this YAML file.
+    #[arg(short = 'c', long, value_name = "FILE", help_heading = "Configuration")]
+    pub configfile: Option<PathBuf>,
+
+    /// Log more: every decision, not only every request.
+    #[arg(long, help_heading = "Logging")]
+    pub debug: bool,
+
+    /// How log lines look.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, help_heading = "Logging")]
+    pub log_format: LogFormat,
+
+    /// Accepted for compatibility; logging is configured by --debug and --log-format.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub logger_cfg: Option<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Options of devpi-server for what this server has not yet; accepted so that existing command lines keep working.
+#[derive(Args, Clone, Debug)]
+pub struct UnusedOptions {
+    #[arg(long, value_name = "N", hide = true)]
+    keyfs_cache_size: Option<u64>,
+    #[arg(long, value_name = "N", hide = true)]
+    profile_requests: Option<u64>,
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    mirror_cache_expiry: Option<u64>,
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    request_timeout: Option<u64>,
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    proxy_timeout: Option<u64>,
+    #[arg(long, hide = true)]
+    offline_mode: bool,
+    #[arg(long, hide = true)]
+    enable_core_metadata: bool,
+}
+
+impl UnusedOptions {
+    /// The names of those that were given and would do something in devpi-server.
+    pub fn given(&self) -> Vec<&'static str> {
+        let given = [
+            ("--keyfs-cache-size", self.keyfs_cache_size.is_some()),
+            ("--profile-requests", self.profile_requests.is_some_and(|count| count > 0)),
+            ("--mirror-cache-expiry", self.mirror_cache_expiry.is_some()),
+            ("--request-timeout", self.request_timeout.is_some()),
+            ("--proxy-timeout", self.proxy_timeout.is_some()),
+            ("--offline-mode", self.offline_mode),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}

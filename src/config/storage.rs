@@ -1,0 +1,69 @@
+//! Where data is, and with what a new server starts.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Where data is.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Storage")]
+pub struct StorageOptions {
+    /// Directory with all data of the server.
+    #[arg(long, value_name = "DIR", default_value = "~/.devpi/server")]
+    pub serverdir: String,
+
+    /// How metadata are stored. There is one way so far.
+    #[arg(long, value_name = "NAME", default_value = "sqlite", hide = true)]
+    pub storage: String,
+
+    /// Role of this node.
+    #[arg(long, value_enum, value_name = "ROLE", default_value_t = Role::Auto, hide = true)]
+    pub role: Role,
+}
+
+/// The role of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// As the data says.
+    Auto,
+    /// On its own.
+    Standalone,
+    /// Followed by replicas.
+    #[value(alias = "master")]
+    Primary,
+    /// Following a primary.
+    Replica,
+}
+
+impl StorageOptions {
+    /// The directory with all data; a leading `~` stands for `home`.
+    pub fn serverdir(&self, home: Option<PathBuf>) -> PathBuf {
+        match (self.serverdir.strip_prefix("~"), home) {
+            (Some(""), Some(home)) => home,
+            (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+            _ => PathBuf::from(&self.serverdir),
+        }
+    }
+
+    /// The name of the storage, without its settings.
+    pub fn backend(&self) -> &str {
+        self.storage.split(':').next().unwrap_or_default()
+    }
+}
+
+/// With what a new server starts.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Initialisation")]
+pub struct InitOptions {
+    /// Do not create the mirror root/pypi (which this server does not do yet anyway).
+    #[arg(long)]
+    pub no_root_pypi: bool,
+
+    /// Password of the user root.
+    #[arg(long, value_name = "PASSWORD", default_value = "", hide_default_value = true)]
+    pub root_passwd: String,
+
+    /// Password hash of the user root; wins over --root-passwd.
+    #[arg(long, value_name = "HASH")]
+    pub root_passwd_hash: Option<String>,
+}

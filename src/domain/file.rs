@@ -1,0 +1,97 @@
+//! Stored files: finding, reading and deleting them (`server-api` sections 14 and 17).
+
+use std::sync::Arc;
+
+use super::acl::Caller;
+use super::project::{DeleteError, Force, removal_of_release};
+use super::python;
+use super::registry::{Decision, Registry};
+use crate::pep::digest::Sha256;
+use crate::pep::name::ProjectName;
+use crate::storage::StorageError;
+use crate::storage::files::StoredFile;
+use crate::storage::meta::Operation;
+use crate::storage::model::{FileState, IndexName, Link, StoredPath};
+
+/// Why a file was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// There is no such index, and never was a file of this path.
+    #[error("The stage {0} could not be found.")]
+    UnknownIndex(IndexName),
+    /// There never was such a file.
+    #[error("no such file")]
+    Unknown,
+    /// The file was deleted or replaced.
+    #[error("file existed, deleted in later serial")]
+    Deleted,
+    /// The file has no core metadata to offer.
+    #[error("no metadata found in {0}")]
+    NoCoreMetadata(StoredPath),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Registry {
+    /// The link at a path below `index`.
+    pub async fn find_file(&self, index: &IndexName, path: &StoredPath) -> Result<Link, FileError> {
+        let mut snapshot = self.meta.snapshot().await?;
+        match snapshot.get_file(path).await? {
+            FileState::Present(link) => Ok(link.value),
+            FileState::Removed => Err(FileError::Deleted),
+            FileState::Unknown if snapshot.get_index(index).await?.is_none() => {
+                Err(FileError::UnknownIndex(index.clone()))
+            }
+            FileState::Unknown => Err(FileError::Unknown),
+        }
+    }
+
+    /// Opens the content of a link.
+    pub async fn open_content(&self, link: &Link) -> Result<Box<dyn StoredFile>, FileError> {
+        self.files.open(&link.sha256).await?.ok_or(FileError::Unknown)
+    }
+
+    /// The bytes of a core metadata document.
+    pub async fn get_core_metadata(&self, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
+        self.meta.snapshot().await?.get_document(sha256).await
+    }
+
+    /// Deletes a file; with the last one its release goes, and with the last release the project.
+    pub async fn delete_file(
+        &self,
+        caller: &Caller,
+        index: &IndexName,
+        path: &StoredPath,
+        force: Force,
+    ) -> Result<(), DeleteError> {
+        self.change(async |snapshot| {
+            let config = self.check_deletion(snapshot, caller, index).await?;
+            if !config.is_volatile() && force == Force::No {
+                return Err(DeleteError::NonVolatile);
+            }
+            let link = match snapshot.get_file(path).await? {
+                FileState::Present(link) => link.value,
+                FileState::Removed => return Err(DeleteError::AlreadyDeleted(python::quote(path.as_str()))),
+                FileState::Unknown => return Err(DeleteError::UnknownFile(python::quote(path.as_str()))),
+            };
+            let project = ProjectName::from_url(&link.project);
+            let revision = snapshot.get_project(index, project.normal()).await?;
+            let revision = revision.ok_or(DeleteError::UnknownProject)?;
+            let siblings = snapshot.list_links(index, project.normal(), Some(&link.version)).await?;
+            let versions = snapshot.list_versions(index, project.normal()).await?;
+            let operation = if siblings.len() > 1 {
+                Operation::RemoveLink {
+                    index: index.clone(),
+                    project: project.clone(),
+                    version: Arc::clone(&link.version),
+                    path: path.clone(),
+                }
+            } else {
+                removal_of_release(index, &project, &link.version, versions.len())
+            };
+            Ok(Decision::write(self.deletion(caller, index, &project, revision).with(operation), ()))
+        })
+        .await
+    }
+}

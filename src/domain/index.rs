@@ -1,0 +1,202 @@
+//! Indexes: creation, modification, deletion (`server-api` section 9).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::acl::Caller;
+use super::index_config::{ConfigError, IndexConfig};
+use super::python;
+use super::registry::{Decision, Registry};
+use super::user::{NameError, check_name};
+use crate::storage::StorageError;
+use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
+use crate::storage::model::{IndexName, Stored};
+
+/// Why something about an index was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// There is no such index.
+    #[error("The stage {0} could not be found.")]
+    Unknown(IndexName),
+    /// There is no such user to own the index.
+    #[error("no user {0}")]
+    UnknownUser(String),
+    /// There is an index of this name already.
+    #[error("index {0} exists")]
+    Exists(String),
+    /// The caller may not create indexes of this user.
+    #[error("no permission to create index {0}")]
+    MayNotCreate(IndexName),
+    /// The caller may not modify or delete the index, or it does not exist.
+    #[error("no permission to change the index")]
+    MayNotChange,
+    /// The name has characters that names do not have.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The configuration asked for is not acceptable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing would change, and the caller wanted to hear of that.
+    #[error("The requested modifications resulted in no changes")]
+    NoChange,
+    /// The index must not be deleted.
+    #[error("index {0} non-volatile, cannot delete")]
+    NonVolatile(IndexName),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What a modification that changes nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoChange {
+    /// A success.
+    Accept,
+    /// An error.
+    Refuse,
+}
+
+impl Registry {
+    /// The configuration of an index.
+    pub async fn get_index(&self, index: &IndexName) -> Result<IndexConfig, IndexError> {
+        let mut snapshot = self.meta.snapshot().await?;
+        Ok(require_index(snapshot.as_mut(), index).await?.value)
+    }
+
+    /// The normalised names of an index's own projects, ascending.
+    pub async fn list_own_projects(&self, index: &IndexName) -> Result<Vec<Arc<str>>, IndexError> {
+        let mut snapshot = self.meta.snapshot().await?;
+        require_index(snapshot.as_mut(), index).await?;
+        Ok(snapshot.list_projects(index).await?)
+    }
+
+    /// Whether the caller may create this index now; asked before its configuration is looked at.
+    pub async fn check_new_index(&self, caller: &Caller, index: &IndexName) -> Result<(), IndexError> {
+        let mut snapshot = self.meta.snapshot().await?;
+        if snapshot.get_user(&index.user).await?.is_none() {
+            return Err(IndexError::UnknownUser(python::quote(&index.user)));
+        }
+        if snapshot.get_index(index).await?.is_some() {
+            return Err(exists(index));
+        }
+        if !self.policy.may_change_indexes(caller, &index.user) {
+            return Err(IndexError::MayNotCreate(index.clone()));
+        }
+        Ok(())
+    }
+
+    /// Creates an index with the values asked for.
+    pub async fn create_index(
+        &self,
+        caller: &Caller,
+        index: &IndexName,
+        asked: &Map<String, Value>,
+    ) -> Result<IndexConfig, IndexError> {
+        self.check_new_index(caller, index).await?;
+        check_name("indexname", &index.index)?;
+        let config = IndexConfig::create(&index.user, asked)?;
+        self.change(async |snapshot| {
+            let Some(owner) = snapshot.get_user(&index.user).await? else {
+                return Err(IndexError::UnknownUser(python::quote(&index.user)));
+            };
+            if snapshot.get_index(index).await?.is_some() {
+                return Err(exists(index));
+            }
+            let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
+                .expect(Expectation::User(Arc::clone(&index.user), Some(owner.revision)))
+                .expect(Expectation::Index(index.clone(), None))
+                .with(Operation::PutIndex(index.clone(), config.settings().clone()));
+            change.expectations.extend(check_bases(snapshot, index, &config).await?);
+            Ok(Decision::write(change, config.clone()))
+        })
+        .await
+    }
+
+    /// Whether the caller may modify or delete the index; a missing index may not be told from a forbidden one.
+    pub async fn check_index_change(&self, caller: &Caller, index: &IndexName) -> Result<(), IndexError> {
+        let exists = self.meta.snapshot().await?.get_index(index).await?.is_some();
+        if exists && self.policy.may_change_indexes(caller, &index.user) {
+            return Ok(());
+        }
+        Err(IndexError::MayNotChange)
+    }
+
+    /// Modifies an index. See [`IndexConfig::patched`] for the forms of `patch`.
+    pub async fn modify_index(
+        &self,
+        caller: &Caller,
+        index: &IndexName,
+        patch: &Value,
+        no_change: NoChange,
+    ) -> Result<IndexConfig, IndexError> {
+        self.check_index_change(caller, index).await?;
+        self.change(async |snapshot| {
+            let stored = require_index(snapshot, index).await?;
+            let patched = stored.value.patched(patch)?;
+            let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
+                .expect(Expectation::Index(index.clone(), Some(stored.revision)))
+                .with(Operation::PutIndex(index.clone(), patched.config.settings().clone()));
+            if patched.judges_bases {
+                change.expectations.extend(check_bases(snapshot, index, &patched.config).await?);
+            }
+            match (patched.config == stored.value, no_change) {
+                (true, NoChange::Refuse) => Err(IndexError::NoChange),
+                (true, NoChange::Accept) => Ok(Decision::keep(patched.config)),
+                (false, _) => Ok(Decision::write(change, patched.config)),
+            }
+        })
+        .await
+    }
+
+    /// Deletes an index with all its projects, if it is volatile.
+    pub async fn delete_index(&self, caller: &Caller, index: &IndexName) -> Result<(), IndexError> {
+        self.check_index_change(caller, index).await?;
+        self.change(async |snapshot| {
+            let stored = require_index(snapshot, index).await?;
+            if !stored.value.is_volatile() {
+                return Err(IndexError::NonVolatile(index.clone()));
+            }
+            let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
+                .expect(Expectation::Index(index.clone(), Some(stored.revision)))
+                .with(Operation::RemoveIndex(index.clone()));
+            Ok(Decision::write(change, ()))
+        })
+        .await
+    }
+}
+
+/// The configuration of an index that must exist.
+pub(super) async fn require_index(
+    snapshot: &mut dyn Snapshot,
+    index: &IndexName,
+) -> Result<Stored<IndexConfig>, IndexError> {
+    let stored = snapshot.get_index(index).await?.ok_or_else(|| IndexError::Unknown(index.clone()))?;
+    Ok(Stored { revision: stored.revision, value: IndexConfig::from_settings(stored.value) })
+}
+
+/// Checks that all bases are well formed and exist, and says so as expectations. An index may be its own base.
+async fn check_bases(
+    snapshot: &mut dyn Snapshot,
+    index: &IndexName,
+    config: &IndexConfig,
+) -> Result<Vec<Expectation>, IndexError> {
+    let mut expectations = Vec::new();
+    let mut errors = Vec::new();
+    for spec in config.base_specs() {
+        let Some(base) = IndexName::parse(spec) else {
+            errors.push(format!("invalid base index spec: {}", python::quote(spec)));
+            continue;
+        };
+        match snapshot.get_index(&base).await? {
+            Some(_) if base == *index => {}
+            Some(stored) => expectations.push(Expectation::Index(base, Some(stored.revision))),
+            None => errors.push(format!("base index {} does not exist", python::quote(spec))),
+        }
+    }
+    if errors.is_empty() { Ok(expectations) } else { Err(ConfigError::Bases(errors).into()) }
+}
+
+fn exists(index: &IndexName) -> IndexError {
+    IndexError::Exists(python::quote(&index.to_string()))
+}

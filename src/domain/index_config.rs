@@ -1,0 +1,458 @@
+//! The configuration of an index: known keys, how values are normalised, and how patches change them.
+//!
+//! Follows devpi's keys, defaults and messages (`server-api` section 9.5).
+
+use serde_json::{Map, Value};
+
+use super::acl::{ANONYMOUS, AUTHENTICATED};
+use super::python;
+use crate::pep::name::ProjectName;
+use crate::storage::model::{IndexName, IndexSettings};
+
+/// The type of an index that takes uploads.
+pub const STAGE: &str = "stage";
+
+/// The keys of a stage that always have a value.
+const DEFAULTED_KEYS: [&str; 6] =
+    ["volatile", "acl_upload", "acl_toxresult_upload", "bases", "mirror_whitelist", "mirror_whitelist_inheritance"];
+
+/// The keys of a stage that are absent unless set.
+const OPTIONAL_KEYS: [&str; 3] = ["title", "description", "custom_data"];
+
+/// Keys of old releases, dropped without a word.
+const OBSOLETE_KEYS: [&str; 2] = ["pypi_whitelist", "projects"];
+
+/// Why a configuration is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The type is none that any server knows.
+    #[error("unknown index type {0}")]
+    UnknownType(String),
+    /// The type is one that this server does not have yet.
+    #[error("index type 'mirror' is not supported yet by this server")]
+    Mirror,
+    /// The type of an existing index was to become another one.
+    #[error("the 'type' of an index can't be changed")]
+    TypeChange,
+    /// Not a truth value.
+    #[error("Unknown boolean value {0}.")]
+    Boolean(String),
+    /// Not a list.
+    #[error("Unknown list value {0}.")]
+    List(String),
+    /// Not a way to inherit whitelists.
+    #[error(
+        "Unknown value {0} for mirror_whitelist_inheritance, must be 'intersection' or 'union'."
+    )]
+    Inheritance(String),
+    /// A key that must not be null.
+    #[error("The key '{0}' can't be null.")]
+    Null(String),
+    /// One or more bases are malformed or missing.
+    #[error("{}", .0.join(", "))]
+    Bases(Vec<String>),
+    /// Keys that a stage does not have, with their values.
+    #[error("indexconfig got unexpected keyword arguments: {0}")]
+    UnknownKeys(String),
+    /// A key that always has a value was to be dropped.
+    #[error("Default values can't be removed.")]
+    DropDefault,
+    /// A value was to be taken out of a list that does not have it.
+    #[error("The '{key}' setting doesn't have value '{value}'")]
+    NotInList {
+        /// The key of the list.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// A list operation on something that is no list.
+    #[error("The '{0}' setting isn't a list")]
+    NotAList(String),
+    /// A patch is neither an object nor a list of texts.
+    #[error("The index configuration must be an object or a list of 'key=value' strings")]
+    Malformed,
+}
+
+/// A configuration after a patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patched {
+    /// The new configuration.
+    pub config: IndexConfig,
+    /// Whether the bases are to be judged anew: an object patch that does not name them leaves them as they are,
+    /// even if one of them has gone.
+    pub judges_bases: bool,
+}
+
+/// The configuration of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexConfig(IndexSettings);
+
+impl IndexConfig {
+    /// A configuration as it was stored.
+    pub fn from_settings(settings: IndexSettings) -> Self {
+        Self(settings)
+    }
+
+    /// The configuration of a new index of `owner`: the values asked for, defaults for the rest.
+    pub fn create(owner: &str, asked: &Map<String, Value>) -> Result<Self, ConfigError> {
+        match asked.get("type") {
+            None => {}
+            Some(Value::String(name)) if name == STAGE => {}
+            Some(Value::String(name)) if name == "mirror" => return Err(ConfigError::Mirror),
+            Some(other) => return Err(ConfigError::UnknownType(python::repr(other))),
+        }
+        let defaults = [
+            ("volatile", Value::from(true)),
+            ("acl_upload", vec![owner].into()),
+            ("acl_toxresult_upload", vec![ANONYMOUS].into()),
+            ("bases", Value::Array(Vec::new())),
+            ("mirror_whitelist", Value::Array(Vec::new())),
+            ("mirror_whitelist_inheritance", "intersection".into()),
+        ];
+        let mut settings = Map::from_iter([("type".to_owned(), Value::from(STAGE))]);
+        settings.extend(defaults.map(|(key, value)| (key.to_owned(), value)));
+        let mut asked = asked.clone();
+        asked.shift_remove("type");
+        Self(settings).updated(asked, UnknownKeys::Refuse)
+    }
+
+    /// The configuration after `patch`, which is either an object of values or a list of `key=value`, `key+=value`
+    /// and `key-=value` texts.
+    pub fn patched(&self, patch: &Value) -> Result<Patched, ConfigError> {
+        match patch {
+            Value::Object(values) => self.patched_by_object(values),
+            Value::Array(operations) => {
+                Ok(Patched { config: self.patched_by_operations(operations)?, judges_bases: true })
+            }
+            _ => Err(ConfigError::Malformed),
+        }
+    }
+
+    /// All keys and values.
+    pub fn settings(&self) -> &IndexSettings {
+        &self.0
+    }
+
+    /// All keys and values.
+    pub fn into_settings(self) -> IndexSettings {
+        self.0
+    }
+
+    /// Whether releases may be overwritten and deleted.
+    pub fn is_volatile(&self) -> bool {
+        self.0.get("volatile").and_then(Value::as_bool).unwrap_or(true)
+    }
+
+    /// The bases in order. What is not of the form `user/index` is passed over.
+    pub fn bases(&self) -> Vec<IndexName> {
+        self.base_specs().filter_map(IndexName::parse).collect()
+    }
+
+    /// The bases as they were given, also malformed ones.
+    pub fn base_specs(&self) -> impl Iterator<Item = &str> {
+        self.texts("bases")
+    }
+
+    /// Who may upload.
+    pub fn acl_upload(&self) -> impl Iterator<Item = &str> {
+        self.texts("acl_upload")
+    }
+
+    fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    fn patched_by_object(&self, values: &Map<String, Value>) -> Result<Patched, ConfigError> {
+        // The answer to a GET may be sent back as it came.
+        let values = match (values.get("type").and_then(Value::as_str), values.get("result")) {
+            (Some("indexconfig"), Some(Value::Object(result))) => result,
+            _ => values,
+        };
+        let mut values = values.clone();
+        if let Some(kind) = values.shift_remove("type")
+            && self.0.get("type") != Some(&kind)
+        {
+            return Err(ConfigError::TypeChange);
+        }
+        let judges_bases = values.contains_key("bases");
+        Ok(Patched { config: self.updated(values, UnknownKeys::Refuse)?, judges_bases })
+    }
+
+    fn patched_by_operations(&self, operations: &[Value]) -> Result<Self, ConfigError> {
+        let mut settings = self.0.clone();
+        let mut unknown_keys = UnknownKeys::Keep;
+        for operation in operations {
+            let operation = operation.as_str().ok_or(ConfigError::Malformed)?;
+            match Operation::parse(operation) {
+                Operation::Set { key, value } => {
+                    unknown_keys = UnknownKeys::Refuse;
+                    settings.insert(key.to_owned(), value.into());
+                }
+                Operation::Drop { key } if DEFAULTED_KEYS.contains(&key) || key == "type" => {
+                    return Err(ConfigError::DropDefault);
+                }
+                Operation::Drop { key } => {
+                    settings.shift_remove(key);
+                }
+                Operation::Add { key, value } => {
+                    let list = list_of(&mut settings, key)?;
+                    if !list.iter().any(|item| item == value) {
+                        list.push(value.into());
+                    }
+                }
+                Operation::Remove { key, value } => {
+                    let list = list_of(&mut settings, key)?;
+                    let before = list.len();
+                    list.retain(|item| item != value);
+                    if list.len() == before {
+                        return Err(ConfigError::NotInList { key: key.to_owned(), value: value.to_owned() });
+                    }
+                }
+            }
+        }
+        if settings.shift_remove("type") != self.0.get("type").cloned() {
+            return Err(ConfigError::TypeChange);
+        }
+        // All of it is judged again, not only what the operations name.
+        let base = Self(self.0.iter().filter(|(key, _)| *key == "type").map(clone_pair).collect());
+        base.updated(settings, unknown_keys)
+    }
+
+    /// Puts normalised `values` in the place of the old ones.
+    fn updated(&self, values: Map<String, Value>, unknown_keys: UnknownKeys) -> Result<Self, ConfigError> {
+        let mut settings = self.0.clone();
+        let mut unknown = Map::new();
+        for (key, value) in values {
+            if OBSOLETE_KEYS.contains(&key.as_str()) {
+                continue;
+            }
+            match normalise(&key, &value)? {
+                Some(value) => settings.insert(key, value),
+                None => unknown.insert(key, value),
+            };
+        }
+        match unknown_keys {
+            UnknownKeys::Keep => settings.extend(unknown),
+            UnknownKeys::Refuse if unknown.is_empty() => {}
+            UnknownKeys::Refuse => {
+                let pairs: Vec<String> =
+                    unknown.iter().map(|(key, value)| format!("{key}={}", python::display(value))).collect();
+                return Err(ConfigError::UnknownKeys(pairs.join(", ")));
+            }
+        }
+        Ok(Self(settings))
+    }
+}
+
+/// What becomes of keys that a stage does not know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UnknownKeys {
+    Keep,
+    Refuse,
+}
+
+/// One text of a list patch.
+enum Operation<'a> {
+    Set { key: &'a str, value: &'a str },
+    Add { key: &'a str, value: &'a str },
+    Remove { key: &'a str, value: &'a str },
+    Drop { key: &'a str },
+}
+
+impl<'a> Operation<'a> {
+    fn parse(text: &'a str) -> Self {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        if let Some(key) = key.strip_suffix('+') {
+            Self::Add { key, value }
+        } else if let Some(key) = key.strip_suffix('-') {
+            if value.is_empty() { Self::Drop { key } } else { Self::Remove { key, value } }
+        } else {
+            Self::Set { key, value }
+        }
+    }
+}
+
+fn list_of<'a>(settings: &'a mut IndexSettings, key: &str) -> Result<&'a mut Vec<Value>, ConfigError> {
+    settings.get_mut(key).and_then(Value::as_array_mut).ok_or_else(|| ConfigError::NotAList(key.to_owned()))
+}
+
+fn clone_pair((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
+}
+
+/// The value of a known key as it is stored; `None` for an unknown key.
+fn normalise(key: &str, value: &Value) -> Result<Option<Value>, ConfigError> {
+    Ok(Some(match key {
+        "volatile" => parse_boolean(value)?.into(),
+        "acl_upload" | "acl_toxresult_upload" => {
+            parse_list(value)?.into_iter().map(normalise_principal).collect()
+        }
+        // Whether they exist, and are well formed, is judged by whoever can look them up: see `base_specs`.
+        "bases" => parse_list(value)?.into(),
+        "mirror_whitelist" => parse_list(value)?.into_iter().map(normalise_whitelisted).collect(),
+        "mirror_whitelist_inheritance" => match value.as_str().map(str::to_lowercase).as_deref() {
+            Some(word @ ("intersection" | "union")) => word.into(),
+            other => {
+                let shown = other.map_or_else(|| python::repr(value), |word| format!("'{word}'"));
+                return Err(ConfigError::Inheritance(shown));
+            }
+        },
+        key if OPTIONAL_KEYS.contains(&key) => {
+            if value.is_null() {
+                return Err(ConfigError::Null(key.to_owned()));
+            }
+            value.clone()
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn parse_boolean(value: &Value) -> Result<bool, ConfigError> {
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        Value::String(word) => match word.to_lowercase().as_str() {
+            "true" | "yes" => Ok(true),
+            "false" | "no" => Ok(false),
+            _ => Err(ConfigError::Boolean(format!("'{word}'"))),
+        },
+        other => Err(ConfigError::Boolean(python::repr(other))),
+    }
+}
+
+fn parse_list(value: &Value) -> Result<Vec<String>, ConfigError> {
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(|| ConfigError::List(python::repr(value))),
+        Value::String(text) => {
+            Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        }
+        other => Err(ConfigError::List(python::repr(other))),
+    }
+}
+
+fn normalise_principal(name: String) -> Value {
+    let upper = name.to_uppercase();
+    Value::from(if [ANONYMOUS, AUTHENTICATED].contains(&upper.as_str()) { upper } else { name })
+}
+
+fn normalise_whitelisted(name: String) -> Value {
+    if name == "*" { Value::from(name) } else { Value::from(ProjectName::from_url(&name).normal()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    fn example() -> IndexConfig {
+        IndexConfig::create("alice", &Map::new()).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_error(result: Result<impl std::fmt::Debug, ConfigError>, text: &str) {
+        assert_eq!(result.unwrap_err().to_string(), text);
+    }
+
+    #[test]
+    fn a_new_index_has_devpis_defaults() {
+        assert_eq!(
+            Value::Object(example().into_settings()),
+            json!({"type": "stage", "volatile": true, "acl_upload": ["alice"], "acl_toxresult_upload": [":ANONYMOUS:"],
+                   "bases": [], "mirror_whitelist": [], "mirror_whitelist_inheritance": "intersection"})
+        );
+    }
+
+    #[test]
+    fn values_come_as_texts_and_are_normalised() {
+        let asked = object(json!({
+            "bases": "alice/dev", "volatile": "False", "acl_upload": "alice, :authenticated:,:anonymous:",
+            "mirror_whitelist": "*,Foo_Bar", "mirror_whitelist_inheritance": "UNION", "title": "T",
+            "description": "", "custom_data": {"k": [1]}, "pypi_whitelist": "x", "projects": ["x"]
+        }));
+        let settings = Value::Object(IndexConfig::create("alice", &asked).unwrap().into_settings());
+        assert_eq!(
+            settings,
+            json!({"type": "stage", "volatile": false, "acl_upload": ["alice", ":AUTHENTICATED:", ":ANONYMOUS:"],
+                   "acl_toxresult_upload": [":ANONYMOUS:"], "bases": ["alice/dev"],
+                   "mirror_whitelist": ["*", "foo-bar"], "mirror_whitelist_inheritance": "union", "title": "T",
+                   "description": "", "custom_data": {"k": [1]}})
+        );
+    }
+
+    #[test]
+    fn bad_values_are_named_as_devpi_names_them() {
+        for (asked, text) in [
+            (json!({"type": "foo"}), "unknown index type 'foo'"),
+            (json!({"volatile": "maybe"}), "Unknown boolean value 'maybe'."),
+            (json!({"volatile": 1}), "Unknown boolean value 1."),
+            (json!({"volatile": null}), "Unknown boolean value None."),
+            (json!({"bases": 1}), "Unknown list value 1."),
+            (json!({"acl_upload": null}), "Unknown list value None."),
+            (json!({"acl_upload": [1]}), "Unknown list value [1]."),
+            (
+                json!({"mirror_whitelist_inheritance": "foo"}),
+                "Unknown value 'foo' for mirror_whitelist_inheritance, must be 'intersection' or 'union'.",
+            ),
+            (json!({"foo": "bar", "zoo": [1]}), "indexconfig got unexpected keyword arguments: foo=bar, zoo=[1]"),
+        ] {
+            assert_error(IndexConfig::create("alice", &object(asked)), text);
+        }
+    }
+
+    #[test]
+    fn an_object_patch_changes_what_it_names() {
+        let patched = example().patched(&json!({"title": "x", "type": "stage"})).unwrap();
+        assert!(!patched.judges_bases);
+        assert_eq!(patched.config.settings()["title"], "x");
+        let wrapped = json!({"type": "indexconfig", "result": {"type": "stage", "bases": "", "projects": ["q"]}});
+        assert!(example().patched(&wrapped).unwrap().judges_bases);
+        assert_error(example().patched(&json!({"type": "mirror"})), "the 'type' of an index can't be changed");
+        assert_error(example().patched(&json!("x")), &ConfigError::Malformed.to_string());
+    }
+
+    #[test]
+    fn a_list_patch_applies_operations_in_order() {
+        let patch = json!(["acl_upload+=:anonymous:", "acl_upload+=alice", "title=hello", "description=a=b", "bases="]);
+        let config = example().patched(&patch).unwrap().config;
+        assert_eq!(config.settings()["acl_upload"], json!(["alice", ":ANONYMOUS:"]));
+        assert_eq!((&config.settings()["title"], &config.settings()["description"]), (&json!("hello"), &json!("a=b")));
+        let config = config.patched(&json!(["acl_upload-=alice", "title-=", "nothing-=", "description"])).unwrap().config;
+        assert_eq!(config.settings()["acl_upload"], json!([":ANONYMOUS:"]));
+        assert!(!config.settings().contains_key("title"));
+        assert_eq!(config.settings()["description"], "");
+    }
+
+    #[test]
+    fn bad_operations_are_refused() {
+        for (patch, text) in [
+            (json!(["acl_upload-=carol"]), "The 'acl_upload' setting doesn't have value 'carol'"),
+            (json!(["volatile-="]), "Default values can't be removed."),
+            (json!(["nokey=x"]), "indexconfig got unexpected keyword arguments: nokey=x"),
+            (json!(["volatile+=x"]), "The 'volatile' setting isn't a list"),
+            (json!(["nokey-=x"]), "The 'nokey' setting isn't a list"),
+            (json!(["type=mirror"]), "the 'type' of an index can't be changed"),
+            (json!([1]), "The index configuration must be an object or a list of 'key=value' strings"),
+        ] {
+            assert_error(example().patched(&patch), text);
+        }
+    }
+
+    #[test]
+    fn unknown_stored_keys_survive_list_changes_only() {
+        let mut settings = example().into_settings();
+        settings.insert("future".to_owned(), json!(1));
+        let config = IndexConfig::from_settings(settings);
+        assert!(config.patched(&json!(["acl_upload+=bob"])).unwrap().config.settings().contains_key("future"));
+        assert_error(
+            config.patched(&json!(["title=x"])),
+            "indexconfig got unexpected keyword arguments: future=1",
+        );
+    }
+}

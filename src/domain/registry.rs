@@ -1,0 +1,124 @@
+//! The door to all rules, and how they read and write.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::acl::AccessPolicy;
+use super::clock::Clock;
+use super::stale::{StaleObserver, StaleTracker};
+use crate::archive::Limits as ArchiveLimits;
+use crate::pep::digest::Sha256;
+use crate::storage::StorageError;
+use crate::storage::files::{FileStore, References};
+use crate::storage::meta::{ChangeSet, CommitError, MetaStore, Snapshot};
+use crate::storage::model::Serial;
+
+/// Bounds of a [`Registry`].
+#[derive(Clone, Copy, Debug)]
+pub struct RegistryLimits {
+    /// How often a decision is made anew because others were faster.
+    pub commit_attempts: usize,
+    /// What uploaded archives may have inside.
+    pub archive: ArchiveLimits,
+}
+
+impl Default for RegistryLimits {
+    fn default() -> Self {
+        Self { commit_attempts: 200, archive: ArchiveLimits::default() }
+    }
+}
+
+/// Users, indexes, projects and files, with the rules about them.
+pub struct Registry {
+    pub(super) meta: Arc<dyn MetaStore>,
+    pub(super) files: Arc<dyn FileStore>,
+    pub(super) policy: AccessPolicy,
+    pub(super) clock: Clock,
+    pub(super) limits: RegistryLimits,
+}
+
+/// What a rule decided on one snapshot.
+pub(super) struct Decision<T> {
+    /// What is to be written; `None` if nothing is.
+    pub(super) change: Option<ChangeSet>,
+    /// What the rule answers once that is written.
+    pub(super) answer: T,
+}
+
+impl<T> Decision<T> {
+    pub(super) fn write(change: ChangeSet, answer: T) -> Self {
+        Self { change: Some(change), answer }
+    }
+
+    pub(super) fn keep(answer: T) -> Self {
+        Self { change: None, answer }
+    }
+}
+
+impl Registry {
+    /// Opens the registry over stores that nothing else writes to; `observers` hear what every write makes stale.
+    pub async fn open(
+        meta: Arc<dyn MetaStore>,
+        files: Arc<dyn FileStore>,
+        policy: AccessPolicy,
+        clock: Clock,
+        limits: RegistryLimits,
+        observers: Vec<Arc<dyn StaleObserver>>,
+    ) -> Result<Self, StorageError> {
+        let indexes = meta.snapshot().await?.list_indexes(None).await?;
+        meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
+        Ok(Self { meta, files, policy, clock, limits })
+    }
+
+    /// Settles what a process that died has left in the file store. Returns how many contents were removed.
+    pub async fn sweep(&self) -> Result<usize, StorageError> {
+        self.files.settle(self).await
+    }
+
+    /// Finishes what is under way and closes the stores.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        self.meta.close().await
+    }
+
+    /// The serial of the newest change; `None` before the first.
+    pub fn serial(&self) -> Option<Serial> {
+        self.meta.serial()
+    }
+
+    /// Who may do what.
+    pub fn policy(&self) -> &AccessPolicy {
+        &self.policy
+    }
+
+    /// A view of everything at the newest serial.
+    pub async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        self.meta.snapshot().await
+    }
+
+    /// Lets `decide` look at a snapshot and commits what it decides; again on a newer one if others were faster.
+    pub(super) async fn change<T, E: From<StorageError>>(
+        &self,
+        mut decide: impl AsyncFnMut(&mut dyn Snapshot) -> Result<Decision<T>, E>,
+    ) -> Result<T, E> {
+        for _ in 0..self.limits.commit_attempts {
+            let mut snapshot = self.meta.snapshot().await?;
+            let decision = decide(snapshot.as_mut()).await?;
+            drop(snapshot);
+            let Some(change) = decision.change else { return Ok(decision.answer) };
+            match self.meta.commit(change).await {
+                Ok(_) => return Ok(decision.answer),
+                Err(CommitError::Outdated) => {}
+                Err(CommitError::Storage(error)) => return Err(error.into()),
+            }
+        }
+        Err(StorageError::Failed("too many others change the same record".into()).into())
+    }
+}
+
+#[async_trait]
+impl References for Registry {
+    async fn is_referenced(&self, sha256: &Sha256) -> Result<bool, StorageError> {
+        self.meta.snapshot().await?.is_referenced(sha256).await
+    }
+}

@@ -1,0 +1,121 @@
+//! Projects and releases as JSON, and their deletion (`server-api` sections 13 and 14).
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use crate::domain::project::{ProjectError, ReleaseView, Scope, describe};
+use crate::domain::quote;
+use crate::http::call::Call;
+use crate::http::envelope;
+use crate::http::error::ApiError;
+use crate::http::urls::BaseUrl;
+use crate::pep::name::ProjectName;
+use crate::storage::model::{IndexName, Link, LogEntry};
+
+/// `GET /{user}/{index}/{project}`
+pub(in crate::http) async fn show(
+    call: &Call,
+    index: &IndexName,
+    project: &ProjectName,
+) -> Result<HttpResponse, ApiError> {
+    // devpi wants the literal type here and only here; see compat-tests/judge.
+    if !call.accept.mentions_json() {
+        let text = format!("unsupported media type {}", quote(call.accept.as_str()));
+        return Err(ApiError::message(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+    }
+    let scope = if call.has_parameter("ignore_bases") { Scope::IndexOnly } else { Scope::WithBases };
+    let releases = match call.registry().list_releases(index, project, scope).await {
+        Ok(releases) => releases,
+        Err(ProjectError::Unknown(name)) => {
+            let text = format!("no project {}", quote(&name));
+            return Err(ApiError::abort(StatusCode::NOT_FOUND, text));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let releases: Map<String, Value> = releases
+        .into_iter()
+        .map(|release| (release.version.to_string(), render(&call.base_url, release)))
+        .collect();
+    Ok(envelope::result(StatusCode::OK, "projectconfig", releases.into()))
+}
+
+/// `GET /{user}/{index}/{project}/{version}`
+pub(in crate::http) async fn show_release(
+    call: &Call,
+    index: &IndexName,
+    project: &ProjectName,
+    version: &str,
+) -> Result<HttpResponse, ApiError> {
+    let release = call.registry().get_release(index, project, version).await?;
+    Ok(envelope::result(StatusCode::OK, "versiondata", render(&call.base_url, release)))
+}
+
+/// `DELETE /{user}/{index}/{project}`
+pub(in crate::http) async fn delete(
+    call: &Call,
+    index: &IndexName,
+    project: &ProjectName,
+) -> Result<HttpResponse, ApiError> {
+    let caller = call.caller().await?;
+    call.registry().delete_project(&caller, index, project, call.force()).await?;
+    let text = format!("project {} deleted from stage {index}", project.normal());
+    Ok(envelope::message(StatusCode::OK, &text))
+}
+
+/// `DELETE /{user}/{index}/{project}/{version}`
+pub(in crate::http) async fn delete_release(
+    call: &Call,
+    index: &IndexName,
+    project: &ProjectName,
+    version: &str,
+) -> Result<HttpResponse, ApiError> {
+    let caller = call.caller().await?;
+    call.registry().delete_release(&caller, index, project, version, call.force()).await?;
+    let text = format!("project {} version {} deleted", describe(project), quote(version));
+    Ok(envelope::message(StatusCode::OK, &text))
+}
+
+fn render(base_url: &BaseUrl, release: ReleaseView) -> Value {
+    let mut fields = release.metadata.into_fields();
+    if !release.links.is_empty() {
+        let links: Vec<Value> = release.links.iter().map(|link| render_link(base_url, link)).collect();
+        fields.insert("+links".to_owned(), links.into());
+    }
+    if !release.shadowing.is_empty() {
+        let shadowing: Vec<Value> =
+            release.shadowing.into_iter().map(|release| render(base_url, release)).collect();
+        fields.insert("+shadowing".to_owned(), shadowing.into());
+    }
+    fields.into()
+}
+
+fn render_link(base_url: &BaseUrl, link: &Link) -> Value {
+    let log: Vec<Value> = link.log.iter().map(render_log_entry).collect();
+    json!({
+        "rel": link.relation.as_str(),
+        "hash_spec": format!("sha256={}", link.sha256),
+        "hashes": {"sha256": link.sha256},
+        "href": base_url.join(link.path.as_str()),
+        "log": log,
+    })
+}
+
+fn render_log_entry(entry: &LogEntry) -> Value {
+    match entry {
+        LogEntry::Upload { who, when, dst } => {
+            json!({"what": "upload", "who": who, "when": render_time(*when), "dst": dst})
+        }
+        LogEntry::Overwrite { when, count } => {
+            json!({"what": "overwrite", "who": null, "when": render_time(*when), "count": count})
+        }
+    }
+}
+
+/// A time as year, month, day, hour, minute and second in UTC.
+fn render_time(time: Timestamp) -> Value {
+    let time = time.to_zoned(TimeZone::UTC);
+    json!([time.year(), time.month(), time.day(), time.hour(), time.minute(), time.second()])
+}

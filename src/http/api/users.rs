@@ -1,0 +1,95 @@
+//! Users (`server-api` section 8).
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::login::token_result;
+use crate::auth::password::check_hash;
+use crate::domain::user::{NewPassword, UserView};
+use crate::http::call::{Call, text_field};
+use crate::http::envelope;
+use crate::http::error::ApiError;
+
+/// `GET /`
+pub(in crate::http) async fn list(call: &Call) -> Result<HttpResponse, ApiError> {
+    let users = call.registry().list_users().await?;
+    let users: Map<String, Value> = users.iter().map(|user| (user.name.to_string(), render(user))).collect();
+    Ok(envelope::result(StatusCode::OK, "list:userconfig", users.into()))
+}
+
+/// `GET /{user}`
+pub(in crate::http) async fn show(call: &Call, user: &str) -> Result<HttpResponse, ApiError> {
+    let user = call.registry().get_user(user).await?;
+    Ok(envelope::result(StatusCode::OK, "userconfig", render(&user)))
+}
+
+/// `PUT /{user}`
+pub(in crate::http) async fn create(call: &mut Call, user: &str) -> Result<HttpResponse, ApiError> {
+    let caller = call.caller().await?;
+    call.registry().check_new_user(&caller, user).await?;
+    let values = call.json_object().await?;
+    if !values.contains_key("password") {
+        return Err(ApiError::message(StatusCode::BAD_REQUEST, "password needs to be set"));
+    }
+    let password = read_password(call, &values).await?;
+    call.registry().create_user(&caller, user, password, &values).await?;
+    let user = call.registry().get_user(user).await?;
+    Ok(envelope::result(StatusCode::CREATED, "userconfig", render(&user)))
+}
+
+/// `PATCH /{user}`
+pub(in crate::http) async fn modify(call: &mut Call, user: &str) -> Result<HttpResponse, ApiError> {
+    let values = call.json_object().await?;
+    let caller = call.caller().await?;
+    call.registry().check_user_change(&caller, user, &values).await?;
+    let password = read_password(call, &values).await?;
+    call.registry().modify_user(&caller, user, password, &values).await?;
+    if text_field(&values, "password")?.is_none() {
+        return Ok(envelope::message(StatusCode::OK, "user updated"));
+    }
+    let token = call.state.authenticator.make_token(user).await?;
+    Ok(envelope::result_with_message("userpassword", token_result(&token), "user updated, new proxy auth"))
+}
+
+/// `DELETE /{user}`
+pub(in crate::http) async fn delete(call: &Call, user: &str) -> Result<HttpResponse, ApiError> {
+    let caller = call.caller().await?;
+    call.registry().delete_user(&caller, user).await?;
+    let text = format!("user {} deleted", crate::domain::quote(user));
+    Ok(envelope::message(StatusCode::OK, &text))
+}
+
+/// The password that the request sets: a hash as it is, else the hash of the text, which may be empty.
+async fn read_password(call: &Call, values: &Map<String, Value>) -> Result<NewPassword, ApiError> {
+    if let Some(hash) = text_field(values, "pwhash")?.filter(|hash| !hash.is_empty()) {
+        check_hash(hash)?;
+        return Ok(NewPassword::Hash(hash.to_owned()));
+    }
+    match text_field(values, "password")? {
+        Some(password) => {
+            let hash = call.state.authenticator.hash_password(SecretString::from(password)).await?;
+            Ok(NewPassword::Hash(hash))
+        }
+        None => Ok(NewPassword::Keep),
+    }
+}
+
+fn render(user: &UserView) -> Value {
+    let mut fields = user.record.attributes.clone();
+    fields.insert("created".to_owned(), render_time(user.record.created).into());
+    let indexes: Map<String, Value> =
+        user.indexes.iter().map(|(name, settings)| (name.to_string(), settings.clone().into())).collect();
+    fields.insert("indexes".to_owned(), indexes.into());
+    if let Some(modified) = user.record.modified {
+        fields.insert("modified".to_owned(), render_time(modified).into());
+    }
+    fields.insert("username".to_owned(), user.name.as_ref().into());
+    fields.into()
+}
+
+fn render_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

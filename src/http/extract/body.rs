@@ -1,0 +1,114 @@
+//! The body of a request, counted and never left half read.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Payload};
+use futures_util::{Stream, StreamExt};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::http::error::ApiError;
+
+/// The body of a request. Copies share it: what one of them reads, the others do not see.
+#[derive(Clone)]
+pub(in crate::http) struct Body(Rc<RefCell<Inner>>);
+
+struct Inner {
+    payload: Payload,
+    limit: u64,
+    received: u64,
+    idle: Duration,
+    /// Goes off when nothing has come for `idle`. Made when the first read has to wait.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Body {
+    /// The body behind `payload`, of at most `limit` bytes. It fails if nothing comes for `idle`.
+    pub(in crate::http) fn new(payload: Payload, limit: u64, idle: Duration) -> Self {
+        Self(Rc::new(RefCell::new(Inner { payload, limit, received: 0, idle, alarm: None })))
+    }
+
+    /// Whether more than the limit has come.
+    pub(in crate::http) fn is_too_large(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.received > inner.limit
+    }
+
+    /// The answer to a body of more than the limit.
+    pub(in crate::http) fn too_large(&self) -> ApiError {
+        ApiError::too_large(self.0.borrow().limit)
+    }
+
+    /// Reads the rest and throws it away, at most `allowance` bytes more than the limit: a client that is still
+    /// sending does not read the answer, and would see a broken connection in its place.
+    pub(in crate::http) async fn drain(&mut self, allowance: u64) {
+        self.0.borrow_mut().limit += allowance;
+        while let Some(Ok(_)) = self.next().await {}
+    }
+
+    /// The whole body, if it is no longer than `limit` bytes.
+    pub(in crate::http) async fn bytes(&mut self, limit: usize) -> Result<Vec<u8>, ApiError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.next().await {
+            match piece {
+                Ok(piece) if bytes.len() + piece.len() > limit => return Err(ApiError::too_large(limit as u64)),
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(_) if self.is_too_large() => return Err(self.too_large()),
+                Err(_) => return Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: incomplete body")),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The body as JSON, whatever its content type says.
+    pub(in crate::http) async fn json(&mut self, limit: usize) -> Result<Value, ApiError> {
+        let bytes = self.bytes(limit).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|_| ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json"))
+    }
+
+    /// The body as a JSON object.
+    pub(in crate::http) async fn json_object(&mut self, limit: usize) -> Result<Map<String, Value>, ApiError> {
+        match self.json(limit).await? {
+            Value::Object(fields) => Ok(fields),
+            _ => Err(ApiError::message(StatusCode::BAD_REQUEST, "the JSON body must be an object")),
+        }
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut inner = self.0.borrow_mut();
+        if inner.received > inner.limit {
+            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        }
+        let piece = inner.payload.poll_next_unpin(context);
+        match &piece {
+            Poll::Ready(Some(Ok(piece))) => {
+                inner.received += piece.len() as u64;
+                inner.alarm = None;
+                if inner.received > inner.limit {
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
+            }
+            Poll::Ready(_) => {}
+            Poll::Pending => {
+                let idle = inner.idle;
+                let alarm = inner.alarm.get_or_insert_with(|| Box::pin(sleep(idle)));
+                if alarm.as_mut().poll(context).is_ready() {
+                    alarm.as_mut().reset(Instant::now() + idle);
+                    return Poll::Ready(Some(Err(PayloadError::Incomplete(None))));
+                }
+            }
+        }
+        piece
+    }
+}

@@ -1,0 +1,6 @@
+//! Reading requests into valid values.
+
+pub(super) mod bare_lines;
+pub(super) mod body;
+pub(super) mod credentials;
+pub(super) mod form;

@@ -1,0 +1,22 @@
+//! Everything that knows HTTP: routes, negotiation, rendering, and the odd facts of devpi's wire protocol.
+//!
+//! Handlers are thin: permission and rules are the domain's, what is left is to read a request into valid values and
+//! to render an answer.
+
+mod api;
+mod cache;
+mod call;
+mod envelope;
+mod error;
+mod extract;
+mod negotiate;
+mod page;
+mod ranges;
+mod reason;
+mod routes;
+pub mod server;
+mod state;
+mod urls;
+
+pub use cache::{FileCache, PageCache};
+pub use state::{HttpLimits, HttpSettings, NodeInfo, State};

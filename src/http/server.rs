@@ -1,0 +1,140 @@
+//! The HTTP server: listening, one entry for all requests, and stopping.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::time::Instant;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use tracing::{Instrument, info, info_span};
+
+use super::call::Call;
+use super::error::ApiError;
+use super::extract::body::Body;
+use super::negotiate::Accept;
+use super::routes;
+use super::state::State;
+use super::urls::{BaseUrl, decode_path};
+
+/// The release of devpi-server with which this server is compatible; scripts compare it.
+pub const DEVPI_VERSION: &str = "6.20.3";
+
+/// The version of this server.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of the protocol between devpi-client and server.
+const API_VERSION: &str = "2";
+
+/// A bound socket.
+pub enum Listener {
+    /// A TCP socket.
+    Tcp(TcpListener),
+    /// A Unix domain socket.
+    Unix(UnixListener),
+}
+
+/// Serves requests on `listeners` until the handle of the returned server stops it.
+pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) -> std::io::Result<Server> {
+    let limits = state.limits;
+    let state = Data::new(state);
+    let app = move || App::new().app_data(state.clone()).default_service(web::to(answer));
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let mut server = HttpServer::new(app)
+        .workers(workers)
+        .worker_max_blocking_threads((blocking_threads / workers).max(1))
+        .max_connections((limits.connections / workers).max(1))
+        .client_request_timeout(limits.request_head)
+        .keep_alive(limits.keep_alive)
+        .shutdown_timeout(limits.shutdown.as_secs())
+        .disable_signals();
+    for listener in listeners {
+        server = match listener {
+            Listener::Tcp(listener) => server.listen(listener)?,
+            Listener::Unix(listener) => server.listen_uds(listener)?,
+        };
+    }
+    Ok(server.run())
+}
+
+/// Stops a server: it takes no more connections, and requests under way are finished.
+pub async fn stop(handle: ServerHandle) {
+    handle.stop(true).await;
+}
+
+async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    let span = info_span!("request", %method, path);
+    async move {
+        let response = respond(request, payload, state).await;
+        let status = response.status().as_u16();
+        info!(status, seconds = started.elapsed().as_secs_f64(), "{method} {path}");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn respond(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+    let limits = state.limits;
+    let accept = Accept::new(request.headers());
+    let mut body = Body::new(payload, limits.request_body, limits.body_idle);
+    let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    let result = if announced.is_some_and(|length: u64| length > limits.request_body) {
+        Err(body.too_large())
+    } else {
+        dispatch(request, body.clone(), state.clone()).await
+    };
+    let mut allowance = 0;
+    let mut of_application = true;
+    let mut response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            of_application = error.is_of_application();
+            error.respond(&accept)
+        }
+    };
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        allowance = limits.drained;
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    body.drain(allowance).await;
+    add_headers(&mut response, &state, of_application);
+    response
+}
+
+async fn dispatch(request: HttpRequest, body: Body, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let base_url = BaseUrl::new(request.headers(), state.settings.outside_url.as_deref());
+    let path = decode_path(request.uri().path());
+    let path = path.ok_or_else(|| ApiError::message(StatusCode::BAD_REQUEST, "the URL is not UTF-8"))?;
+    let path = base_url.strip_prefix(&path).to_owned();
+    let mut call = Call::new(state, request, body, base_url, path);
+    routes::dispatch(&mut call).await
+}
+
+fn add_headers(response: &mut HttpResponse, state: &State, of_application: bool) {
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static(concat!("Wheelhouse/", env!("CARGO_PKG_VERSION"))));
+    if !of_application {
+        return;
+    }
+    let serial = state.registry.serial().map_or_else(|| "-1".to_owned(), |serial| serial.to_string());
+    let uuid = state.node.uuid.as_str();
+    for (name, value) in [
+        ("x-devpi-api-version", API_VERSION),
+        ("x-devpi-server-version", DEVPI_VERSION),
+        ("x-devpi-serial", &serial),
+        ("x-devpi-uuid", uuid),
+        ("x-devpi-master-uuid", uuid),
+        ("x-devpi-primary-uuid", uuid),
+    ] {
+        // The uuid is read from a file and checked there, so all values are plain ASCII.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}

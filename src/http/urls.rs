@@ -1,0 +1,147 @@
+//! URLs: the base as clients see it, paths as URLs, and links relative to a page (`server-api` section 4).
+
+use actix_web::http::header::{HOST, HeaderMap, HeaderName};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What is encoded in paths: everything that is not a path character of RFC 3986. `+` stays.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+const X_OUTSIDE_URL: HeaderName = HeaderName::from_static("x-outside-url");
+
+/// A path with slashes, percent-encoded.
+pub(super) fn encode_path(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
+}
+
+/// The base of all URLs in answers to one request, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BaseUrl(String);
+
+impl BaseUrl {
+    /// The base for a request: its `X-Outside-Url`, else `--outside-url`, else its `Host`.
+    pub(super) fn new(headers: &HeaderMap, outside_url: Option<&str>) -> Self {
+        let text = |name: HeaderName| {
+            headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
+        };
+        let base = match (text(X_OUTSIDE_URL), outside_url) {
+            (Some(url), _) | (None, Some(url)) => url.to_owned(),
+            (None, None) => format!("http://{}", text(HOST).unwrap_or("localhost")),
+        };
+        Self(base)
+    }
+
+    /// The base itself.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL of a path without leading slash; an empty path is the root.
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}/{}", self.0, encode_path(path))
+    }
+
+    /// The request path without the base's own path, if it starts with that (a proxy may or may not strip it).
+    pub(super) fn strip_prefix<'a>(&self, path: &'a str) -> &'a str {
+        let own_path = self.0.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+        let own_path = own_path.unwrap_or("").trim_end_matches('/');
+        if own_path.is_empty() {
+            return path;
+        }
+        match path.strip_prefix('/').and_then(|path| path.strip_prefix(own_path)) {
+            Some("") => "/",
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => path,
+        }
+    }
+}
+
+/// A request path in which every `%XX` is decoded. `None` if the bytes are no UTF-8.
+///
+/// pip and hatch send `%2Bf` and `%2Bsimple`, which the router must take for `+f` and `+simple`; a decoded slash is a
+/// separator, as in devpi.
+pub(super) fn decode_path(path: &str) -> Option<String> {
+    percent_decode_str(path).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// The path from the page at `page` to `target`; both start at the root, without leading slash.
+pub(super) fn relative(page: &str, target: &str) -> String {
+    // A page's links start from its directory: its path up to the last slash.
+    let directory: Vec<&str> = page.rsplit_once('/').map_or(Vec::new(), |(directory, _)| directory.split('/').collect());
+    let target: Vec<&str> = target.split('/').collect();
+    let parents = &target[..target.len() - 1];
+    let common = directory.iter().zip(parents).take_while(|(left, right)| left == right).count();
+    let mut link = "../".repeat(directory.len() - common);
+    link.push_str(&encode_path(&target[common..].join("/")));
+    link
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    fn base(url: &str) -> BaseUrl {
+        BaseUrl::new(&HeaderMap::new(), Some(url))
+    }
+
+    #[test]
+    fn the_base_comes_from_header_option_or_host() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("foo.example:99"));
+        assert_eq!(BaseUrl::new(&headers, None).join("alice/vol"), "http://foo.example:99/alice/vol");
+        assert_eq!(BaseUrl::new(&headers, Some("https://out.example")).join(""), "https://out.example/");
+        headers.insert(X_OUTSIDE_URL, HeaderValue::from_static("https://hdr.example/sub"));
+        assert_eq!(BaseUrl::new(&headers, Some("https://out.example")).join("+login"), "https://hdr.example/sub/+login");
+    }
+
+    #[test]
+    fn the_bases_own_path_is_stripped_once() {
+        for (url, path, expected) in [
+            ("https://out.example/sub", "/sub/alice/+api", "/alice/+api"),
+            ("https://out.example/sub", "/alice/+api", "/alice/+api"),
+            ("https://out.example/sub", "/submarine", "/submarine"),
+            ("https://out.example/sub/", "/sub", "/"),
+            ("http://out.example:8080/devpi/root", "/devpi/root/+api", "/+api"),
+            ("https://out.example", "/sub", "/sub"),
+        ] {
+            assert_eq!(base(url).strip_prefix(path), expected, "{url} {path}");
+        }
+    }
+
+    #[test]
+    fn links_are_relative_to_the_page() {
+        let target = "alice/vol/+f/594/e519/x-1.0 b+local.zip";
+        for (page, expected) in [
+            ("alice/vol/+simple/x/", "../../+f/594/e519/x-1.0%20b+local.zip"),
+            ("alice/vol/+simple/x", "../+f/594/e519/x-1.0%20b+local.zip"),
+            ("alice/vol/x/", "../+f/594/e519/x-1.0%20b+local.zip"),
+            ("alice/vol/x", "+f/594/e519/x-1.0%20b+local.zip"),
+            ("alice/dev/+simple/x/", "../../../vol/+f/594/e519/x-1.0%20b+local.zip"),
+            ("bob/vol/+simple/x/", "../../../../alice/vol/+f/594/e519/x-1.0%20b+local.zip"),
+        ] {
+            assert_eq!(relative(page, target), expected);
+        }
+    }
+
+    #[test]
+    fn paths_are_decoded_whole() {
+        assert_eq!(decode_path("/%61lice/%2Bf/a%2Fb").as_deref(), Some("/alice/+f/a/b"));
+        assert_eq!(decode_path("/%ff"), None);
+        assert_eq!(encode_path("c\u{e4}rol/x+1 <"), "c%C3%A4rol/x+1%20%3C");
+    }
+}

@@ -1,0 +1,10 @@
+//! The one executable: it runs the program under whose name it was started.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    wheelhouse::cli::run(std::env::args_os().collect())
+}

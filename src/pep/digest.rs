@@ -1,0 +1,140 @@
+//! Named hash values, as they appear in links, forms and file names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Digest;
+
+/// A SHA-256 value. It is printed and parsed as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256([u8; 32]);
+
+/// A text is not 64 hexadecimal digits.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a sha256 value")]
+pub struct DigestError;
+
+impl Sha256 {
+    /// The hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The value itself.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Sha256 {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl TryFrom<&[u8]> for Sha256 {
+    type Error = DigestError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, DigestError> {
+        bytes.try_into().map(Self).map_err(|_| DigestError)
+    }
+}
+
+impl FromStr for Sha256 {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| DigestError)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "sha256={self}")
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The three hashes that uploading tools send along with a file, in lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDigests {
+    /// The hash that names the file in this server.
+    pub sha256: Sha256,
+    /// Sent by old distutils, poetry and hatch.
+    pub md5: String,
+    /// BLAKE2b with 32 bytes, sent by twine and uv.
+    pub blake2_256: String,
+}
+
+/// Computes [`FileDigests`] piece by piece.
+#[derive(Clone, Default)]
+pub struct FileHasher {
+    sha256: sha2::Sha256,
+    md5: md5::Md5,
+    blake2_256: blake2::Blake2b<blake2::digest::consts::U32>,
+}
+
+impl FileHasher {
+    /// Takes the next piece of the file.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.sha256.update(piece);
+        md5::Digest::update(&mut self.md5, piece);
+        blake2::Digest::update(&mut self.blake2_256, piece);
+    }
+
+    /// The hashes of all pieces.
+    pub fn finish(self) -> FileDigests {
+        FileDigests {
+            sha256: Sha256(self.sha256.finalize().into()),
+            md5: hex::encode(md5::Digest::finalize(self.md5)),
+            blake2_256: hex::encode(blake2::Digest::finalize(self.blake2_256)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_prints_and_parses_as_hex() {
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Sha256::of(b"abc").to_string(), text);
+        assert_eq!(text.parse(), Ok(Sha256::of(b"abc")));
+        assert_eq!(text.to_uppercase().parse(), Ok(Sha256::of(b"abc")));
+        for bad in ["", "ba", &text[1..], &format!("{text}0"), &text.replace('b', "x")] {
+            assert_eq!(bad.parse::<Sha256>(), Err(DigestError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn digests_in_pieces_equal_the_published_vectors() {
+        let mut hasher = FileHasher::default();
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        let digests = hasher.finish();
+        assert_eq!(digests.sha256, Sha256::of(b"abc"));
+        assert_eq!(digests.md5, "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(digests.blake2_256, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+    }
+}

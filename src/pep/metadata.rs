@@ -1,0 +1,189 @@
+//! Core metadata of a release, as upload forms carry it and as devpi's JSON shows it.
+//!
+//! Values are kept as they came; the only rule is which fields are texts and which are lists. The order of
+//! [`FIELDS`] is the order in answers.
+
+use serde_json::{Map, Value};
+
+/// Whether a field holds one text or a list of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// At most once in a form; absent means `""`.
+    Text,
+    /// Any number of times in a form; absent means `[]`.
+    List,
+}
+
+use FieldKind::{List, Text};
+
+/// The fields that are stored for a release, in the order of devpi's answers.
+pub const FIELDS: &[(&str, FieldKind)] = &[
+    ("name", Text),
+    ("version", Text),
+    ("metadata_version", Text),
+    ("summary", Text),
+    ("home_page", Text),
+    ("author", Text),
+    ("author_email", Text),
+    ("maintainer", Text),
+    ("maintainer_email", Text),
+    ("license", Text),
+    ("description", Text),
+    ("keywords", Text),
+    ("platform", List),
+    ("classifiers", List),
+    ("download_url", Text),
+    ("supported_platform", List),
+    ("comment", Text),
+    ("provides", List),
+    ("requires", List),
+    ("obsoletes", List),
+    ("project_urls", List),
+    ("provides_dist", List),
+    ("obsoletes_dist", List),
+    ("requires_dist", List),
+    ("requires_external", List),
+    ("requires_python", Text),
+    ("description_content_type", Text),
+    ("provides_extras", List),
+    ("dynamic", List),
+    ("license_expression", Text),
+    ("license_file", List),
+];
+
+/// Names that tools send for a field of [`FIELDS`]: twine and uv name extras in the singular.
+const ALIASES: &[(&str, &str)] = &[("provides_extra", "provides_extras")];
+
+/// The metadata fields of one release, in the order of [`FIELDS`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReleaseMetadata(Map<String, Value>);
+
+impl ReleaseMetadata {
+    /// Takes the known fields out of form `pairs`; the others are passed over.
+    ///
+    /// Of a text field the last value counts. `UNKNOWN`, which old distutils send for a missing value, counts as
+    /// empty, and empty items of lists are dropped.
+    pub fn from_form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        let mut fields = Map::new();
+        for &(field, kind) in FIELDS {
+            let values: Vec<&str> = pairs
+                .clone()
+                .into_iter()
+                .filter(|(key, _)| *key == field || ALIASES.contains(&(*key, field)))
+                .map(|(_, value)| value)
+                .collect();
+            let Some(&last) = values.last() else { continue };
+            let value = match kind {
+                Text if last == "UNKNOWN" => Value::from(""),
+                Text => Value::from(last),
+                List => values.into_iter().filter(|item| !item.is_empty()).collect(),
+            };
+            fields.insert(field.to_owned(), value);
+        }
+        Self(fields)
+    }
+
+    /// Metadata as it was stored; fields may be missing and unknown ones are kept.
+    pub fn from_map(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
+    /// The same fields with every missing one of [`FIELDS`] added as `""` or `[]`; unknown ones come last.
+    #[must_use]
+    pub fn complete(mut self) -> Self {
+        let mut fields = Map::new();
+        for &(field, kind) in FIELDS {
+            let empty = match kind {
+                Text => Value::from(""),
+                List => Value::Array(Vec::new()),
+            };
+            fields.insert(field.to_owned(), self.0.shift_remove(field).unwrap_or(empty));
+        }
+        fields.append(&mut self.0);
+        Self(fields)
+    }
+
+    /// These fields, with those of `newer` in the place of their old values.
+    #[must_use]
+    pub fn updated_with(mut self, newer: &Self) -> Self {
+        for (field, value) in &newer.0 {
+            self.0.insert(field.clone(), value.clone());
+        }
+        self.complete()
+    }
+
+    /// The value of a text field; `""` where it is missing.
+    pub fn text(&self, field: &str) -> &str {
+        self.0.get(field).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// Whether the field is there, even if empty.
+    pub fn contains(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
+    /// All fields in order.
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// All fields in order.
+    pub fn into_fields(self) -> Map<String, Value> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn form(pairs: &[(&'static str, &'static str)]) -> ReleaseMetadata {
+        ReleaseMetadata::from_form(pairs.iter().copied())
+    }
+
+    #[test]
+    fn forms_keep_known_fields_only() {
+        let metadata = form(&[
+            ("classifiers", "A"),
+            ("name", "Pkg_A"),
+            ("home_page", "UNKNOWN"),
+            ("summary", "first"),
+            ("summary", "last"),
+            ("classifiers", ""),
+            ("classifiers", "B"),
+            ("provides_extra", "test"),
+            (":action", "file_upload"),
+            ("platform", ""),
+        ]);
+        assert_eq!(
+            Value::Object(metadata.into_fields()),
+            json!({"name": "Pkg_A", "summary": "last", "home_page": "", "platform": [],
+                   "classifiers": ["A", "B"], "provides_extras": ["test"]})
+        );
+    }
+
+    #[test]
+    fn a_complete_release_has_every_field_in_order() {
+        let complete = form(&[("version", "1.0"), ("name", "x")]).complete();
+        let keys: Vec<&str> = complete.fields().keys().map(String::as_str).collect();
+        let expected: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
+        assert_eq!(keys, expected);
+        assert_eq!(complete.fields()["requires_dist"], json!([]));
+        assert_eq!(complete.text("summary"), "");
+    }
+
+    #[test]
+    fn an_update_replaces_only_what_it_names() {
+        let old = form(&[("name", "x"), ("version", "1"), ("summary", "s"), ("classifiers", "A")]).complete();
+        let new = old.updated_with(&form(&[("name", "X"), ("version", "1"), ("classifiers", "B")]));
+        assert_eq!((new.text("name"), new.text("summary")), ("X", "s"));
+        assert_eq!(new.fields()["classifiers"], json!(["B"]));
+    }
+
+    #[test]
+    fn unknown_stored_fields_are_kept() {
+        let stored = ReleaseMetadata::from_map(json!({"future": 1, "name": "x"}).as_object().cloned().unwrap());
+        assert_eq!(stored.complete().fields().last(), Some((&"future".to_owned(), &json!(1))));
+    }
+}

@@ -1,0 +1,116 @@
+//! The file store: contents under their hash.
+//!
+//! A content comes in three steps. It is *staged* piece by piece while it is hashed; once the domain wants it, it is
+//! *kept*, which makes it durable; and when the change set that names it is committed, its lease is *confirmed*.
+//! Whatever happens in between, a later start finds either a confirmed content or one that it can settle.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::StorageError;
+use crate::pep::digest::{FileDigests, Sha256};
+
+/// File contents, each kept once under its SHA-256.
+#[async_trait]
+pub trait FileStore: Send + Sync {
+    /// Starts to take in a new content. Nothing of it can be read before it is kept.
+    async fn stage(&self) -> Result<StagedWriter, StorageError>;
+
+    /// Opens a content for reading; `None` where it is not there.
+    async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError>;
+
+    /// Settles the contents that were kept but, as the process died, not confirmed: those that `references` knows
+    /// are confirmed, the others removed. To be called once at the start, before any content is kept.
+    ///
+    /// Returns how many were removed.
+    async fn settle(&self, references: &dyn References) -> Result<usize, StorageError>;
+}
+
+/// Knows which contents are named by links.
+#[async_trait]
+pub trait References: Send + Sync {
+    /// Whether any link, present or removed, names this content.
+    async fn is_referenced(&self, sha256: &Sha256) -> Result<bool, StorageError>;
+}
+
+/// A kept content for which the commit is still to come. Dropping it leaves the content in place, to be settled
+/// at the next start.
+#[async_trait]
+pub trait Lease: Send + Sync {
+    /// The commit that names the content was made.
+    async fn confirm(self: Box<Self>) -> Result<(), StorageError>;
+
+    /// The commit was not made: the content is removed, unless `references` names it or another lease holds it.
+    async fn discard(self: Box<Self>, references: &dyn References) -> Result<(), StorageError>;
+}
+
+/// What goes to the task that writes a staged content.
+#[derive(Debug)]
+pub enum Piece {
+    /// The next bytes.
+    Data(Bytes),
+    /// There are no more: the content is whole.
+    End,
+}
+
+/// The receiving end of a new content. Dropping it without [`StagedWriter::finish`] leaves nothing behind.
+pub struct StagedWriter {
+    pieces: mpsc::Sender<Piece>,
+    result: JoinHandle<Result<Box<dyn StagedFile>, StorageError>>,
+}
+
+impl StagedWriter {
+    /// A writer whose pieces go through `pieces` to the task that will give `result`.
+    pub fn new(
+        pieces: mpsc::Sender<Piece>,
+        result: JoinHandle<Result<Box<dyn StagedFile>, StorageError>>,
+    ) -> Self {
+        Self { pieces, result }
+    }
+
+    /// Takes the next piece; waits while too many earlier ones are still to be written.
+    ///
+    /// After a failure further pieces are passed over, and [`StagedWriter::finish`] tells what went wrong.
+    pub async fn write(&mut self, piece: Bytes) {
+        // Sending fails only where the task has ended early; then its result tells why.
+        let _ended = self.pieces.send(Piece::Data(piece)).await;
+    }
+
+    /// Ends the content and returns it, still unkept.
+    pub async fn finish(self) -> Result<Box<dyn StagedFile>, StorageError> {
+        let _ended = self.pieces.send(Piece::End).await;
+        self.result.await?
+    }
+}
+
+/// A content that has arrived whole but is not kept yet. Dropping it leaves nothing behind.
+#[async_trait]
+pub trait StagedFile: Send + Sync {
+    /// Its hashes.
+    fn digests(&self) -> &FileDigests;
+
+    /// Its size in bytes.
+    fn size(&self) -> u64;
+
+    /// Opens it for reading at its start. Blocks.
+    fn open(&self) -> Result<std::fs::File, StorageError>;
+
+    /// Keeps the content: when this returns, it survives a crash.
+    ///
+    /// While the lease lives, the content cannot be removed by the [`Lease::discard`] of another one.
+    async fn keep(self: Box<Self>) -> Result<Box<dyn Lease>, StorageError>;
+}
+
+/// A content opened for reading.
+#[async_trait]
+pub trait StoredFile: Send {
+    /// Size in bytes.
+    fn size(&self) -> u64;
+
+    /// Reads the bytes of `range`, which must lie within the file.
+    async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError>;
+}

@@ -1,0 +1,55 @@
+//! Contents on their way out of the store.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use crate::storage::StorageError;
+use crate::storage::files::StoredFile;
+
+/// A content of a directory store, opened for reading.
+pub(super) struct DirectoryFile {
+    /// Away while a read is under way.
+    file: Option<File>,
+    size: u64,
+}
+
+impl DirectoryFile {
+    /// Opens the file; `None` where there is none. Blocks.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
+        match File::open(path) {
+            Ok(file) => {
+                let size = file.metadata()?.len();
+                Ok(Some(Self { file: Some(file), size }))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl StoredFile for DirectoryFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let mut file = self.file.take().ok_or(StorageError::Closed)?;
+        let (file, bytes) = spawn_blocking(move || {
+            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; length];
+            file.seek(SeekFrom::Start(range.start))?;
+            file.read_exact(&mut bytes)?;
+            Ok::<_, StorageError>((file, Bytes::from(bytes)))
+        })
+        .await??;
+        self.file = Some(file);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,161 @@
+//! A file store in a directory.
+//!
+//! ```text
+//! files/ab/ab12…      contents, by SHA-256
+//! incoming/           contents that are still arriving; emptied at the start
+//! unconfirmed/ab12…   empty marks: kept, but not known to be named by a commit
+//! ```
+//!
+//! A content is written to `incoming`, synced, marked, renamed to its place, and the directory synced. The mark goes
+//! when the commit is made. Nothing is ever changed in place, so a content in `files` is always whole.
+
+mod blob;
+mod lease;
+mod staged;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+
+use self::blob::DirectoryFile;
+use self::lease::Leases;
+use super::StorageError;
+use super::files::{FileStore, References, StagedWriter, StoredFile};
+use crate::pep::digest::Sha256;
+
+/// A [`FileStore`] in a directory of the local file system.
+pub struct DirectoryStore {
+    layout: Arc<Layout>,
+    leases: Arc<Leases>,
+    pending_pieces: usize,
+}
+
+/// Bounds of a [`DirectoryStore`].
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryLimits {
+    /// How many pieces of one arriving file may wait for the disk.
+    pub pending_pieces: usize,
+}
+
+impl Default for DirectoryLimits {
+    fn default() -> Self {
+        Self { pending_pieces: 16 }
+    }
+}
+
+impl DirectoryStore {
+    /// Opens the store below `directory`, which is created where it is missing. Blocks.
+    ///
+    /// Contents that were arriving when the last process ended are thrown away.
+    pub fn open(directory: &Path, limits: DirectoryLimits) -> Result<Self, StorageError> {
+        let layout = Layout { root: directory.to_owned() };
+        fs::create_dir_all(layout.files())?;
+        fs::create_dir_all(layout.unconfirmed())?;
+        match fs::remove_dir_all(layout.incoming()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => fs::create_dir_all(layout.incoming())?,
+        }
+        sync_directory(directory)?;
+        Ok(Self {
+            layout: Arc::new(layout),
+            leases: Arc::default(),
+            pending_pieces: limits.pending_pieces,
+        })
+    }
+}
+
+#[async_trait]
+impl FileStore for DirectoryStore {
+    async fn stage(&self) -> Result<StagedWriter, StorageError> {
+        let layout = Arc::clone(&self.layout);
+        let leases = Arc::clone(&self.leases);
+        let (sender, receiver) = tokio::sync::mpsc::channel(self.pending_pieces);
+        let task = spawn_blocking(move || staged::receive(layout, leases, receiver));
+        Ok(StagedWriter::new(sender, task))
+    }
+
+    async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {
+        let path = self.layout.file(sha256);
+        let file = spawn_blocking(move || DirectoryFile::open(&path)).await??;
+        Ok(file.map(|file| Box::new(file) as Box<dyn StoredFile>))
+    }
+
+    async fn settle(&self, references: &dyn References) -> Result<usize, StorageError> {
+        let layout = Arc::clone(&self.layout);
+        let marked = spawn_blocking(move || layout.list_marked()).await??;
+        let mut removed = 0;
+        for sha256 in marked {
+            let referenced = references.is_referenced(&sha256).await?;
+            let layout = Arc::clone(&self.layout);
+            spawn_blocking(move || layout.settle(&sha256, referenced)).await??;
+            removed += usize::from(!referenced);
+        }
+        Ok(removed)
+    }
+}
+
+/// Where things are in the directory. All methods that touch the disk block.
+struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+
+    fn unconfirmed(&self) -> PathBuf {
+        self.root.join("unconfirmed")
+    }
+
+    fn shard(&self, sha256: &Sha256) -> PathBuf {
+        self.files().join(&sha256.to_string()[..2])
+    }
+
+    fn file(&self, sha256: &Sha256) -> PathBuf {
+        self.shard(sha256).join(sha256.to_string())
+    }
+
+    fn mark(&self, sha256: &Sha256) -> PathBuf {
+        self.unconfirmed().join(sha256.to_string())
+    }
+
+    fn list_marked(&self) -> Result<Vec<Sha256>, StorageError> {
+        let mut marked = Vec::new();
+        for entry in fs::read_dir(self.unconfirmed())? {
+            // Whatever else lies there is not ours to judge.
+            if let Some(sha256) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+                marked.push(sha256);
+            }
+        }
+        Ok(marked)
+    }
+
+    /// Takes the mark away, and before it the content unless something names it.
+    fn settle(&self, sha256: &Sha256, referenced: bool) -> Result<(), StorageError> {
+        if !referenced {
+            remove_if_there(&self.file(sha256))?;
+        }
+        Ok(remove_if_there(&self.mark(sha256))?)
+    }
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}

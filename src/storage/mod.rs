@@ -1,0 +1,13 @@
+//! Where users, indexes, releases and files are kept.
+//!
+//! [`meta`] and [`files`] are the promises; each folder is one way to keep them. A backend knows these traits, the
+//! records of [`model`] and `pep`, and no rule of the domain.
+
+mod error;
+pub mod files;
+pub mod fs;
+pub mod meta;
+pub mod model;
+pub mod sqlite;
+
+pub use error::StorageError;

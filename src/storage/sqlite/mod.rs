@@ -1,0 +1,166 @@
+//! A metadata store in an SQLite database.
+//!
+//! One thread writes. It takes all change sets that wait into one transaction, each behind a savepoint, so that many
+//! small writes share one sync (group commit). Readers have their own connections and, by the write-ahead log, see
+//! the newest commit without waiting for the writer.
+
+mod read;
+mod rows;
+mod snapshot;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::task::spawn_blocking;
+
+use self::snapshot::{Readers, SqliteSnapshot};
+use self::write::Writer;
+use super::StorageError;
+use super::meta::{Change, ChangeSet, Commit, CommitError, CommitListener, MetaStore, Snapshot};
+use super::model::Serial;
+
+/// Marks the file as a database of this program ("whhs").
+const APPLICATION_ID: i32 = 0x7768_6873;
+
+/// The steps that make the current schema; step n takes a database from version n to n + 1.
+const SCHEMA_STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// Bounds of an [`SqliteStore`].
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteLimits {
+    /// How many snapshots may be open at once; further ones wait.
+    pub readers: usize,
+    /// How many change sets may wait for the writer; further ones wait before it.
+    pub pending_changes: usize,
+    /// How many change sets go into one transaction at the most.
+    pub group_commit: usize,
+}
+
+impl Default for SqliteLimits {
+    fn default() -> Self {
+        Self { readers: 8, pending_changes: 1024, group_commit: 256 }
+    }
+}
+
+/// A [`MetaStore`] in an SQLite database.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+    newest: Newest,
+}
+
+impl SqliteStore {
+    /// Opens or creates the database in the file `path`. Blocks.
+    pub fn open(path: &Path, limits: SqliteLimits) -> Result<Self, StorageError> {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        prepare_connection(&connection)?;
+        update_schema(&mut connection)?;
+        let newest = Newest::new(read::serial(&connection)?);
+        let readers = Arc::new(Readers::new(path.to_owned(), limits.readers));
+        let writer = Writer::start(connection, newest.clone(), limits)?;
+        Ok(Self { writer, readers, newest })
+    }
+}
+
+#[async_trait]
+impl MetaStore for SqliteStore {
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        Ok(Box::new(SqliteSnapshot::open(&self.readers).await?))
+    }
+
+    async fn commit(&self, change: ChangeSet) -> Result<Commit, CommitError> {
+        self.writer.commit(change).await
+    }
+
+    fn serial(&self) -> Option<Serial> {
+        self.newest.get()
+    }
+
+    fn listen(&self, listener: Arc<dyn CommitListener>) {
+        self.writer.listen(listener);
+    }
+
+    async fn changes_since(&self, after: Option<Serial>, limit: usize) -> Result<Vec<Change>, StorageError> {
+        let snapshot = SqliteSnapshot::open(&self.readers).await?;
+        snapshot.run(move |connection| read::changes_since(connection, after, limit)).await
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        self.writer.close();
+        let thread = self.writer.take_thread();
+        let joined = spawn_blocking(move || thread.map(std::thread::JoinHandle::join)).await?;
+        self.readers.close();
+        match joined {
+            Some(Err(_)) => Err(StorageError::Damaged("the writing thread panicked".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The newest serial, shared between the writer and everybody who shows it. -1 stands for none.
+#[derive(Clone)]
+struct Newest(Arc<AtomicI64>);
+
+impl Newest {
+    fn new(serial: Option<Serial>) -> Self {
+        let newest = Self(Arc::new(AtomicI64::new(-1)));
+        if let Some(serial) = serial {
+            newest.set(serial);
+        }
+        newest
+    }
+
+    fn get(&self) -> Option<Serial> {
+        u64::try_from(self.0.load(Ordering::Acquire)).ok().map(Serial)
+    }
+
+    fn set(&self, serial: Serial) {
+        self.0.store(rows::to_integer(serial.0), Ordering::Release);
+    }
+}
+
+/// Settings that every connection needs.
+fn prepare_connection(connection: &Connection) -> Result<(), StorageError> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(30))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Brings the database to the current schema, in one transaction.
+fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if version > 0 && application != APPLICATION_ID {
+        return Err(StorageError::Damaged("the database belongs to another program".to_owned()));
+    }
+    let Some(steps) = usize::try_from(version).ok().and_then(|version| SCHEMA_STEPS.get(version..)) else {
+        let text = format!("the database has schema version {version}, made by a newer release of this program");
+        return Err(StorageError::Damaged(text));
+    };
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_STEPS.len() as i64)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        match error.sqlite_error_code() {
+            Some(DiskFull) => Self::Full(error.into()),
+            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The queries. All of them block.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::rows::{self, LINK_COLUMNS};
+use crate::pep::digest::Sha256;
+use crate::pep::metadata::ReleaseMetadata;
+use crate::storage::StorageError;
+use crate::storage::meta::Change;
+use crate::storage::model::{
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath, UserRecord,
+};
+
+/// Joins a project to its index; both must be present.
+const PRESENT_PROJECT: &str = "projects JOIN indexes ON indexes.id = projects.index_id \
+     AND indexes.removed_at IS NULL AND projects.removed_at IS NULL";
+
+pub(super) fn serial(connection: &Connection) -> Result<Option<Serial>, StorageError> {
+    let newest: Option<i64> =
+        connection.prepare_cached("SELECT max(serial) FROM changes")?.query_row([], |row| row.get(0))?;
+    Ok(newest.and_then(|serial| u64::try_from(serial).ok()).map(Serial))
+}
+
+pub(super) fn last_commit_time(connection: &Connection) -> Result<Option<Timestamp>, StorageError> {
+    let sql = "SELECT time FROM changes ORDER BY serial DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| rows::timestamp(row, 0)).optional()?)
+}
+
+pub(super) fn changes_since(
+    connection: &Connection,
+    after: Option<Serial>,
+    limit: usize,
+) -> Result<Vec<Change>, StorageError> {
+    let after = after.map_or(-1, |serial| rows::to_integer(serial.0));
+    let sql = "SELECT serial, time, who, touched FROM changes WHERE serial > ?1 ORDER BY serial LIMIT ?2";
+    collect(connection, sql, params![after, rows::to_integer(limit as u64)], |row| {
+        Ok(Change {
+            serial: rows::serial(row, 0)?,
+            when: rows::timestamp(row, 1)?,
+            who: row.get::<_, Option<String>>(2)?.map(Into::into),
+            touched: rows::json(row, 3)?,
+        })
+    })
+}
+
+pub(super) fn get_user(connection: &Connection, name: &str) -> Result<Option<Stored<UserRecord>>, StorageError> {
+    let sql = "SELECT revision, record FROM users WHERE name = ?1 AND removed_at IS NULL";
+    let read = |row: &Row<'_>| Ok(Stored { revision: rows::serial(row, 0)?, value: rows::json(row, 1)? });
+    Ok(connection.prepare_cached(sql)?.query_row([name], read).optional()?)
+}
+
+pub(super) fn list_users(connection: &Connection) -> Result<BTreeMap<Arc<str>, UserRecord>, StorageError> {
+    let sql = "SELECT name, record FROM users WHERE removed_at IS NULL";
+    collect(connection, sql, [], |row| Ok((row.get::<_, String>(0)?.into(), rows::json(row, 1)?)))
+}
+
+pub(super) fn get_index(
+    connection: &Connection,
+    name: &IndexName,
+) -> Result<Option<Stored<IndexSettings>>, StorageError> {
+    let sql = "SELECT index_settings.added_at, settings FROM indexes \
+               JOIN index_settings ON index_id = indexes.id AND index_settings.removed_at IS NULL \
+               WHERE user = ?1 AND name = ?2 AND indexes.removed_at IS NULL";
+    let read = |row: &Row<'_>| Ok(Stored { revision: rows::serial(row, 0)?, value: rows::json(row, 1)? });
+    Ok(connection.prepare_cached(sql)?.query_row([&name.user, &name.index], read).optional()?)
+}
+
+pub(super) fn list_indexes(
+    connection: &Connection,
+    user: Option<&str>,
+) -> Result<BTreeMap<IndexName, Stored<IndexSettings>>, StorageError> {
+    let sql = "SELECT user, name, index_settings.added_at, settings FROM indexes \
+               JOIN index_settings ON index_id = indexes.id AND index_settings.removed_at IS NULL \
+               WHERE indexes.removed_at IS NULL AND (?1 IS NULL OR user = ?1)";
+    collect(connection, sql, [user], |row| {
+        let name = IndexName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+        Ok((name, Stored { revision: rows::serial(row, 2)?, value: rows::json(row, 3)? }))
+    })
+}
+
+pub(super) fn list_projects(connection: &Connection, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError> {
+    let sql = format!(
+        "SELECT projects.name FROM {PRESENT_PROJECT} WHERE user = ?1 AND indexes.name = ?2 ORDER BY projects.name"
+    );
+    collect(connection, &sql, [&index.user, &index.index], |row| Ok(row.get::<_, String>(0)?.into()))
+}
+
+pub(super) fn get_project(
+    connection: &Connection,
+    index: &IndexName,
+    project: &str,
+) -> Result<Option<Serial>, StorageError> {
+    Ok(find_project(connection, index, project)?.map(|(_, revision)| revision))
+}
+
+/// The row and the revision of a project.
+pub(super) fn find_project(
+    connection: &Connection,
+    index: &IndexName,
+    project: &str,
+) -> Result<Option<(i64, Serial)>, StorageError> {
+    let sql = format!(
+        "SELECT projects.id, projects.revision FROM {PRESENT_PROJECT} \
+         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3"
+    );
+    let read = |row: &Row<'_>| Ok((row.get(0)?, rows::serial(row, 1)?));
+    Ok(connection.prepare_cached(&sql)?.query_row([&index.user, &index.index, project], read).optional()?)
+}
+
+pub(super) fn list_versions(
+    connection: &Connection,
+    index: &IndexName,
+    project: &str,
+) -> Result<Vec<ReleaseSummary>, StorageError> {
+    let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
+    let sql = "SELECT version, requires_python FROM releases \
+               WHERE project_id = ?1 AND removed_at IS NULL ORDER BY id";
+    collect(connection, sql, [project], |row| {
+        Ok(ReleaseSummary {
+            version: row.get::<_, String>(0)?.into(),
+            requires_python: row.get::<_, Option<String>>(1)?.map(Into::into),
+        })
+    })
+}
+
+pub(super) fn list_releases(
+    connection: &Connection,
+    index: &IndexName,
+    project: &str,
+    version: Option<&str>,
+) -> Result<Vec<Release>, StorageError> {
+    let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
+    let sql = "SELECT version, metadata FROM releases \
+               WHERE project_id = ?1 AND removed_at IS NULL AND (?2 IS NULL OR version = ?2) ORDER BY id";
+    collect(connection, sql, params![project, version], |row| {
+        let metadata = ReleaseMetadata::from_map(rows::json(row, 1)?);
+        Ok(Release { version: row.get::<_, String>(0)?.into(), metadata })
+    })
+}
+
+pub(super) fn list_links(
+    connection: &Connection,
+    index: &IndexName,
+    project: &str,
+    version: Option<&str>,
+) -> Result<Vec<Stored<Link>>, StorageError> {
+    let sql = format!(
+        "SELECT {LINK_COLUMNS} FROM {PRESENT_PROJECT} \
+         JOIN links ON links.project_id = projects.id AND links.removed_at IS NULL \
+         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 \
+         AND (?4 IS NULL OR links.version = ?4) ORDER BY links.id"
+    );
+    collect(connection, &sql, params![index.user, index.index, project, version], rows::link)
+}
+
+pub(super) fn get_file(connection: &Connection, path: &StoredPath) -> Result<FileState, StorageError> {
+    let sql = format!(
+        "SELECT {LINK_COLUMNS}, links.removed_at IS NULL AND projects.removed_at IS NULL \
+         AND indexes.removed_at IS NULL AS present \
+         FROM links JOIN projects ON projects.id = links.project_id JOIN indexes ON indexes.id = projects.index_id \
+         WHERE links.path = ?1 ORDER BY present DESC, links.id DESC LIMIT 1"
+    );
+    let read = |row: &Row<'_>| {
+        Ok(if row.get("present")? { FileState::Present(rows::link(row)?) } else { FileState::Removed })
+    };
+    let found = connection.prepare_cached(&sql)?.query_row([path.as_str()], read).optional()?;
+    Ok(found.unwrap_or(FileState::Unknown))
+}
+
+pub(super) fn get_document(connection: &Connection, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
+    let sql = "SELECT body FROM documents WHERE sha256 = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([sha256.as_bytes()], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn is_referenced(connection: &Connection, sha256: &Sha256) -> Result<bool, StorageError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM links WHERE sha256 = ?1")?.exists([sha256.as_bytes()])?)
+}
+
+fn collect<T, C: FromIterator<T>>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<C, StorageError> {
+    Ok(connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<C>>()?)
+}

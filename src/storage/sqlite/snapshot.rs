@@ -1,0 +1,216 @@
+//! Reading connections, and the views that borrow them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+
+use super::{prepare_connection, read};
+use crate::pep::digest::Sha256;
+use crate::storage::StorageError;
+use crate::storage::meta::Snapshot;
+use crate::storage::model::{
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath, UserRecord,
+};
+
+/// A bounded pool of reading connections.
+pub(super) struct Readers {
+    path: PathBuf,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf, count: usize) -> Self {
+        Self { path, permits: Arc::new(Semaphore::new(count)), idle: Mutex::default() }
+    }
+
+    /// Lends no more connections; those that are lent are closed when they come back.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn borrow(self: &Arc<Self>) -> Result<Borrowed, StorageError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StorageError::Closed)?;
+        let idle = self.idle().pop();
+        Ok(Borrowed { pool: Arc::clone(self), connection: idle, _permit: permit })
+    }
+
+    fn connect(&self) -> Result<Connection, StorageError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        prepare_connection(&connection)?;
+        Ok(connection)
+    }
+}
+
+/// A connection that goes back to its pool, wherever it is dropped.
+struct Borrowed {
+    pool: Arc<Readers>,
+    connection: Option<Connection>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        // A connection that cannot end its transaction is not worth keeping.
+        if !self.pool.permits.is_closed() && connection.execute_batch("ROLLBACK").is_ok() {
+            self.pool.idle().push(connection);
+        }
+    }
+}
+
+/// A [`Snapshot`] of an SQLite store: a reading transaction.
+pub(super) struct SqliteSnapshot {
+    borrowed: Option<Borrowed>,
+    serial: Option<Serial>,
+}
+
+impl SqliteSnapshot {
+    /// Begins a reading transaction at the newest commit.
+    pub(super) async fn open(readers: &Arc<Readers>) -> Result<Self, StorageError> {
+        let mut borrowed = readers.borrow().await?;
+        spawn_blocking(move || {
+            let connection = match borrowed.connection.take() {
+                Some(connection) => connection,
+                None => borrowed.pool.connect()?,
+            };
+            connection.execute_batch("BEGIN")?;
+            // The view begins with the first read, so this one fixes it.
+            let serial = read::serial(&connection)?;
+            borrowed.connection = Some(connection);
+            Ok(Self { borrowed: Some(borrowed), serial })
+        })
+        .await?
+    }
+
+    /// Runs `query` on a thread that may block.
+    pub(super) async fn run<T: Send + 'static>(
+        mut self,
+        query: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.query(query).await
+    }
+
+    async fn query<T: Send + 'static>(
+        &mut self,
+        query: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let borrowed = self.borrowed.take().ok_or(StorageError::Closed)?;
+        // The connection travels with the query, so that it comes back to the pool even if nobody waits any more.
+        let (borrowed, result) = spawn_blocking(move || {
+            let result = borrowed.connection.as_ref().ok_or(StorageError::Closed).and_then(query);
+            (borrowed, result)
+        })
+        .await?;
+        self.borrowed = Some(borrowed);
+        result
+    }
+}
+
+#[async_trait]
+impl Snapshot for SqliteSnapshot {
+    fn serial(&self) -> Option<Serial> {
+        self.serial
+    }
+
+    async fn get_user(&mut self, name: &str) -> Result<Option<Stored<UserRecord>>, StorageError> {
+        let name = name.to_owned();
+        self.query(move |connection| read::get_user(connection, &name)).await
+    }
+
+    async fn list_users(&mut self) -> Result<BTreeMap<Arc<str>, UserRecord>, StorageError> {
+        self.query(read::list_users).await
+    }
+
+    async fn get_index(&mut self, name: &IndexName) -> Result<Option<Stored<IndexSettings>>, StorageError> {
+        let name = name.clone();
+        self.query(move |connection| read::get_index(connection, &name)).await
+    }
+
+    async fn list_indexes(
+        &mut self,
+        user: Option<&str>,
+    ) -> Result<BTreeMap<IndexName, Stored<IndexSettings>>, StorageError> {
+        let user = user.map(str::to_owned);
+        self.query(move |connection| read::list_indexes(connection, user.as_deref())).await
+    }
+
+    async fn list_projects(&mut self, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError> {
+        let index = index.clone();
+        self.query(move |connection| read::list_projects(connection, &index)).await
+    }
+
+    async fn get_project(&mut self, index: &IndexName, project: &str) -> Result<Option<Serial>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| read::get_project(connection, &index, &project)).await
+    }
+
+    async fn list_versions(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<ReleaseSummary>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| read::list_versions(connection, &index, &project)).await
+    }
+
+    async fn get_release(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+        version: &str,
+    ) -> Result<Option<Release>, StorageError> {
+        let (index, project, version) = (index.clone(), project.to_owned(), version.to_owned());
+        self.query(move |connection| {
+            Ok(read::list_releases(connection, &index, &project, Some(&version))?.into_iter().next())
+        })
+        .await
+    }
+
+    async fn list_releases(&mut self, index: &IndexName, project: &str) -> Result<Vec<Release>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| read::list_releases(connection, &index, &project, None)).await
+    }
+
+    async fn list_links(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+        version: Option<&str>,
+    ) -> Result<Vec<Stored<Link>>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        let version = version.map(str::to_owned);
+        self.query(move |connection| read::list_links(connection, &index, &project, version.as_deref())).await
+    }
+
+    async fn get_file(&mut self, path: &StoredPath) -> Result<FileState, StorageError> {
+        let path = path.clone();
+        self.query(move |connection| read::get_file(connection, &path)).await
+    }
+
+    async fn get_document(&mut self, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
+        let sha256 = *sha256;
+        self.query(move |connection| read::get_document(connection, &sha256)).await
+    }
+
+    async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError> {
+        let sha256 = *sha256;
+        self.query(move |connection| read::is_referenced(connection, &sha256)).await
+    }
+
+    async fn last_commit_time(&mut self) -> Result<Option<Timestamp>, StorageError> {
+        self.query(read::last_commit_time).await
+    }
+}
