@@ -60,8 +60,13 @@ def tool(name: str, *arguments: object, env: Mapping[str, str] = {}, **options) 
     """Runs one of our command line programs to its end."""
     return subprocess.run(
         [BIN / name, *map(str, arguments)],
-        env=server_environment(**env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, **options,
-    )  # fmt: skip
+        env=server_environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        **options,
+    )
 
 
 @dataclass(frozen=True)
@@ -131,9 +136,18 @@ class Server:
         """The command line; the port is chosen by the system at first and kept over restarts."""
         port = self.port or self.any_port()
         return [
-            str(BIN / "devpi-server"), "--serverdir", str(self.serverdir), "--host", "127.0.0.1", "--port", str(port),
-            "--secretfile", str(self.secretfile), *CHEAP_KEY, *self.options,
-        ]  # fmt: skip
+            str(BIN / "devpi-server"),
+            "--serverdir",
+            str(self.serverdir),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--secretfile",
+            str(self.secretfile),
+            *CHEAP_KEY,
+            *self.options,
+        ]
 
     def start(self, command: list[str] | None = None) -> "Server":
         """Starts the process and waits until it says that it serves."""
@@ -141,8 +155,11 @@ class Server:
             begin = log.tell()
             self.process = subprocess.Popen(
                 command or self.command(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=server_environment(**self.env),
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=server_environment(**self.env),
+            )
 
         def serving() -> re.Match[str] | None:
             assert self.process.poll() is None, f"devpi-server ended with {self.process.returncode}:\n{self.tail()}"
@@ -300,20 +317,32 @@ class Shell:
             "PIP_NO_INPUT": "1",
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "PYTHONNOUSERSITE": "1",
+            "UV_PYTHON": str(VENVS / "clients/bin/python"),
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
         }
 
     def run(
-        self, program: str | Path, *arguments: object,
-        code: int = 0, input: str = "", cwd: Path | None = None, env: Mapping[str, str] = {},
-    ) -> str:  # fmt: skip
+        self,
+        program: str | Path,
+        *arguments: object,
+        code: int = 0,
+        input: str = "",
+        cwd: Path | None = None,
+        env: Mapping[str, str] = {},
+    ) -> str:
         """Runs a program without a terminal; it must end with ``code``. Gives what it printed."""
         done = subprocess.run(
             [str(program), *map(str, arguments)],
-            env=self.env | dict(env), cwd=cwd or self.home, input=input, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, timeout=300,
-        )  # fmt: skip
+            env=self.env | dict(env),
+            cwd=cwd or self.home,
+            input=input,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            timeout=300,
+        )
         shown = f"$ {Path(program).name} {' '.join(map(str, arguments))}\n{done.stdout}"
         print(shown)
         assert done.returncode == code, f"exit status {done.returncode}, not {code}:\n{shown}"
@@ -342,12 +371,16 @@ class Shell:
         if with_pip:
             self.run("python", "-m", "venv", path)
         else:
-            self.uv("venv", "--no-config", "--python", VENVS / "clients/bin/python", path)
+            self.uv("venv", "--no-config", path)
         return path
 
     def installed(self, venv: Path, module: str) -> str:
         """The version of a sample that is installed in a virtual environment."""
         return self.run(venv / "bin/python", "-c", f"import {module}; print({module}.__version__)").strip()
+
+
+class Hidden(str):
+    """A line to type only when the terminal does not show what is typed."""
 
 
 def interact(command: list[object], *dialogue: tuple[str, str], env: Mapping[str, str]) -> tuple[int, str]:
@@ -357,16 +390,24 @@ def interact(command: list[object], *dialogue: tuple[str, str], env: Mapping[str
     """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [str(part) for part in command], env=dict(env), stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )  # fmt: skip
+        [str(part) for part in command],
+        env=dict(env),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
     os.close(theirs)
     shown, answered = "", 0
     try:
         for chunk in _terminal_output(ours):
             shown += chunk
             if answered < len(dialogue) and dialogue[answered][0] in shown.rpartition("\n")[2]:
-                os.write(ours, dialogue[answered][1].encode() + b"\n")
+                line = dialogue[answered][1]
+                if isinstance(line, Hidden):
+                    wait_until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO, "a password would be shown", 10)
+                os.write(ours, line.encode() + b"\n")
                 shown += "\n"
                 answered += 1
         status = process.wait(DEADLINE)

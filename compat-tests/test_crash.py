@@ -105,9 +105,11 @@ def test_half_an_upload_leaves_nothing(new_server: Callable[..., Server], tmp_pa
     serial = server.serial()
     path = packages.wheel(tmp_path, "hello", "1.0", padding=random.Random(1).randbytes(2_000_000))
     request = requests.Request(
-        "POST", index.upload_url, data={":action": "file_upload", "name": "hello", "version": "1.0"},
+        "POST",
+        index.upload_url,
+        data={":action": "file_upload", "name": "hello", "version": "1.0"},
         files={"content": (path.name, path.read_bytes())},
-    ).prepare()  # fmt: skip
+    ).prepare()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     connection.putrequest("POST", f"/{index.name}/")
     for name, value in request.headers.items():

@@ -30,9 +30,14 @@ def test_create(server: Server, shell: Shell, index: Index) -> None:
     shown = shell.devpi("index", "-c", "prod", "volatile=False", f"bases={index.name}")
     assert shown == shown_config(
         f"{server.url}/{index.user}/prod?no_projects=",
-        type="stage", bases=index.name, volatile="False", acl_upload=index.user,
-        acl_toxresult_upload=":ANONYMOUS:", mirror_whitelist="", mirror_whitelist_inheritance="intersection",
-    )  # fmt: skip
+        type="stage",
+        bases=index.name,
+        volatile="False",
+        acl_upload=index.user,
+        acl_toxresult_upload=":ANONYMOUS:",
+        mirror_whitelist="",
+        mirror_whitelist_inheritance="intersection",
+    )
     stored = config(server, f"{index.user}/prod")
     assert stored == DEFAULTS | {"acl_upload": [index.user], "bases": [index.name], "volatile": False}
 
@@ -47,7 +52,11 @@ def test_create_with_all_defaults(server: Server, shell: Shell, index: Index) ->
     ("name", "settings", "error"),
     [
         ("dev", [], "409 Conflict: index '{user}/dev' exists"),
-        ("x y", [], "400 Bad Request: indexname 'x y' contains characters that aren't allowed. Any ascii symbol besides -.@_"),
+        (
+            "x y",
+            [],
+            "400 Bad Request: indexname 'x y' contains characters that aren't allowed. Any ascii symbol besides -.@_",
+        ),
         ("new", ["bases=a/nope"], "400 Bad Request: base index 'a/nope' does not exist"),
         ("new", ["bases=nope"], "400 Bad Request: invalid base index spec: 'nope'"),
         ("new", ["type=foo"], "400 Bad Request: unknown index type 'foo'"),
@@ -57,9 +66,7 @@ def test_create_with_all_defaults(server: Server, shell: Shell, index: Index) ->
         ("nobody/new", [], "404 Not Found: no user 'nobody'"),
     ],
 )
-def test_create_refused(
-    server: Server, shell: Shell, index: Index, name: str, settings: list[str], error: str
-) -> None:
+def test_create_refused(server: Server, shell: Shell, index: Index, name: str, settings: list[str], error: str) -> None:
     shell.use(index)
     before = server.get("/"), server.serial()
     assert error.format(user=index.user) in shell.devpi("index", "-c", name, *settings, code=1)
@@ -75,9 +82,15 @@ def test_create_needs_a_login(server: Server, shell: Shell, index: Index) -> Non
 def test_show(shell: Shell, index: Index) -> None:
     shell.devpi("use", index.url)
     expected = shown_config(
-        index.url, type="stage", bases="", volatile="True", acl_upload=index.user,
-        acl_toxresult_upload=":ANONYMOUS:", mirror_whitelist="", mirror_whitelist_inheritance="intersection",
-    )  # fmt: skip
+        index.url,
+        type="stage",
+        bases="",
+        volatile="True",
+        acl_upload=index.user,
+        acl_toxresult_upload=":ANONYMOUS:",
+        mirror_whitelist="",
+        mirror_whitelist_inheritance="intersection",
+    )
     assert shell.devpi("index") == expected
     assert shell.devpi("index", index.name) == expected
     assert shell.devpi("index", "--no-projects") == expected.replace(":\n", "?no_projects=:\n", 1)

@@ -41,9 +41,10 @@ def test_list_projects(shell: Shell, filled: Index) -> None:
     shell.devpi("use", filled.url)
     assert shell.devpi("list") == "hello-world\nother\n"
     assert shell.devpi("list", "-v") == "hello-world==2.0rc1\nother==0.1\n"
-    assert shell.devpi("list", "-v", "--all") == "".join(
-        f"hello-world=={version}\n" for version in ("1.0", "1.1", "1.2", "1.10", "2.0rc1")
-    ) + "other==0.1\n"  # fmt: skip
+    assert (
+        shell.devpi("list", "-v", "--all")
+        == "".join(f"hello-world=={version}\n" for version in ("1.0", "1.1", "1.2", "1.10", "2.0rc1")) + "other==0.1\n"
+    )
 
 
 def test_list_files(server: Server, shell: Shell, filled: Index) -> None:

@@ -1,7 +1,6 @@
 """``devpi upload``: what arrives is what was built, and refusals say why."""
 
 import tarfile
-import zipfile
 from pathlib import Path
 
 import packages
@@ -27,21 +26,37 @@ def test_sdist_and_wheel_are_built_and_uploaded(server: Server, shell: Shell, in
 
 def test_metadata_and_history_are_stored(server: Server, shell: Shell, index: Index, tmp_path: Path) -> None:
     path = packages.wheel(
-        tmp_path, "Some.Name", "1.0", summary="Grüße", requires=["other>=1", 'more; extra == "x"'], requires_python=">=3.8"
+        tmp_path,
+        "Some.Name",
+        "1.0",
+        summary="Grüße",
+        requires=["other>=1", 'more; extra == "x"'],
+        requires_python=">=3.8",
     )
     shell.use(index)
     shell.devpi("upload", path)
     stored = release(server, index, "some-name", "1.0")
-    assert stored.items() >= {
-        "name": "Some.Name", "version": "1.0", "summary": "Grüße", "requires_python": ">=3.8", "metadata_version": "2.1",
-        "requires_dist": ["other>=1", 'more; extra == "x"'], "description": "About this sample.\n", "classifiers": [],
-    }.items()  # fmt: skip
+    assert (
+        stored.items()
+        >= {
+            "name": "Some.Name",
+            "version": "1.0",
+            "summary": "Grüße",
+            "requires_python": ">=3.8",
+            "metadata_version": "2.1",
+            "requires_dist": ["other>=1", 'more; extra == "x"'],
+            "description": "About this sample.\n",
+            "classifiers": [],
+        }.items()
+    )
     [link] = stored["+links"]
     digest = packages.sha256(path)
     assert link["rel"] == "releasefile"
     assert link["hash_spec"] == f"sha256={digest}"
     assert link["href"] == f"{index.url}/+f/{digest[:3]}/{digest[3:16]}/{path.name}"
-    assert [(entry["what"], entry["who"], entry["dst"]) for entry in link["log"]] == [("upload", index.user, index.name)]
+    assert [(entry["what"], entry["who"], entry["dst"]) for entry in link["log"]] == [
+        ("upload", index.user, index.name)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])
@@ -122,19 +137,6 @@ def test_dry_run_sends_nothing(server: Server, shell: Shell, index: Index, tmp_p
     serial = server.serial()
     assert "skipped: file_upload of" in shell.devpi("upload", "--dry-run", packages.wheel(tmp_path, "hello", "1.0"))
     assert server.serial() == serial
-
-
-def test_documentation(server: Server, shell: Shell, index: Index, tmp_path: Path) -> None:
-    path = tmp_path / "hello-1.0.doc.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("index.html", "<h1>Hello</h1>")
-    shell.use(index)
-    shell.devpi("upload", packages.wheel(tmp_path, "hello", "1.0"))
-    assert f"doc_upload of hello-1.0.doc.zip to {index.upload_url}" in shell.devpi("upload", path)
-    links = {link["rel"]: link for link in release(server, index, "hello", "1.0")["+links"]}
-    assert links.keys() == {"releasefile", "doczip"}
-    assert server.request("GET", links["doczip"]["href"]).content == path.read_bytes()
-    assert server.simple(index, "hello").keys() == {"hello-1.0-py3-none-any.whl"}
 
 
 def test_without_login(server: Server, shell: Shell, index: Index, tmp_path: Path) -> None:

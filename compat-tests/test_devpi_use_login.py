@@ -1,12 +1,11 @@
 """``devpi use``, ``login`` and ``logoff``: finding a server, knowing who one is, and losing a login without harm."""
 
 import json
+import re
 import time
 
 import pytest
-from harness import ROOT_PASSWORD, VENVS, Index, Server, Shell, forge_token, interact
-
-FEATURES = "push-no-docs, push-only-docs, push-register-project, server-keyvalue-parsing"
+from harness import ROOT_PASSWORD, VENVS, Hidden, Index, Server, Shell, forge_token, interact
 
 
 def replace_token(shell: Shell, server: Server, user: str, token: str) -> None:
@@ -33,7 +32,7 @@ def test_use_index(server: Server, shell: Shell, index: Index, form: str) -> Non
     shell.devpi("use", server.url)
     shown = shell.devpi("use", form.format(url=index.url, name=index.name))
     assert f"current devpi index: {index.url} (not logged in)" in shown
-    assert f"supported features: {FEATURES}" in shown
+    assert re.search(r"^supported features: .*\bserver-keyvalue-parsing\b", shown, re.MULTILINE)
     assert "redirected" not in shown
     assert "rewritten" not in shown
 
@@ -85,7 +84,9 @@ def test_login_and_logoff(server: Server, shell: Shell, index: Index) -> None:
 def test_login_asks_for_the_password(shell: Shell, index: Index) -> None:
     shell.devpi("use", index.server_url)
     prompt = f"password for user {index.user} at {index.server_url}/: "
-    status, shown = interact([VENVS / "clients/bin/devpi", "login", index.user], (prompt, index.password), env=shell.env)
+    status, shown = interact(
+        [VENVS / "clients/bin/devpi", "login", index.user], (prompt, Hidden(index.password)), env=shell.env
+    )
     assert status == 0
     assert f"logged in '{index.user}', credentials valid for 10.00 hours" in shown
 
@@ -123,7 +124,6 @@ def test_forged_token_with_the_right_secret_is_valid(server: Server, shell: Shel
     shell.use(index)
     replace_token(shell, server, index.user, forge_token(index.user, time.time() - 3600))
     assert f"(logged in as {index.user})" in shell.devpi("use")
-
 
 
 @pytest.mark.parametrize("kind", ["expired", "from the future", "of another user", "garbage", '["", 1'])

@@ -1,7 +1,7 @@
 """``devpi user`` and ``devpi passwd``."""
 
 import pytest
-from harness import ROOT_PASSWORD, VENVS, Index, Server, Shell, interact
+from harness import ROOT_PASSWORD, VENVS, Hidden, Index, Server, Shell, interact, numbers
 
 DEVPI = VENVS / "clients/bin/devpi"
 
@@ -9,8 +9,6 @@ DEVPI = VENVS / "clients/bin/devpi"
 @pytest.fixture
 def name(server: Server) -> str:
     """A user name that is not taken."""
-    from harness import numbers
-
     return f"fresh{next(numbers)}"
 
 
@@ -37,7 +35,8 @@ def test_create_show_and_list(server: Server, shell: Shell, name: str) -> None:
 def test_create_asks_for_a_password(server: Server, shell: Shell, name: str) -> None:
     shell.devpi("use", server.url)
     asked = f"new password for user {name}:"
-    dialogue = [(asked, "one-pw-12"), (f"repeat {asked}", "two-pw-12"), (asked, "one-pw-12"), (f"repeat {asked}", "one-pw-12")]
+    one, two = Hidden("one-pw-12"), Hidden("two-pw-12")
+    dialogue = [(asked, one), (f"repeat {asked}", two), (asked, one), (f"repeat {asked}", one)]
     status, shown = interact([DEVPI, "user", "-c", name], *dialogue, env=shell.env)
     assert status == 0, shown
     assert "passwords did not match" in shown
@@ -106,7 +105,8 @@ def test_passwd(shell: Shell, index: Index) -> None:
     """The new password counts at once; the login at hand stays good, since the client does not store the new token."""
     shell.use(index)
     asked = f"new password for user {index.user}:"
-    status, shown = interact([DEVPI, "passwd"], (asked, "new-pw-123"), (f"repeat {asked}", "new-pw-123"), env=shell.env)
+    new = Hidden("new-pw-123")
+    status, shown = interact([DEVPI, "passwd"], (asked, new), (f"repeat {asked}", new), env=shell.env)
     assert status == 0, shown
     assert f"/{index.user} changing password: ********" in shown
     assert f"user modified: {index.user}" in shown

@@ -78,7 +78,7 @@ HTML_TYPE = {"content-type": "text/html; charset=UTF-8"}
 PAGE_HEADERS = {"vary": "Accept, User-Agent"}
 OUR_PAGE_HEADERS = {
     "vary": "accept, user-agent, accept-encoding", "cache-control": "no-cache", "etag": '"x"', "content-length": "1",
-}  # fmt: skip
+}
 THEIR_HTML = (
     '<!DOCTYPE html><html lang="en"><head><title>t</title></head><body><h1>t</h1>\n'
     'a/b <a href="../../+f/1/2/q-2-py3-none-any.whl#sha256=1" data-requires-python="">q-2-py3-none-any.whl</a><br>\n'

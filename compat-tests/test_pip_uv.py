@@ -110,8 +110,16 @@ def test_after_devpi_use_set_cfg(shell: Shell, filled: Index) -> None:
 
 def test_pip_download(shell: Shell, filled: Index, tmp_path: Path) -> None:
     got = tmp_path / "got"
-    shell.pip("download", "--no-binary=:all:", "--no-build-isolation", "--index-url", filled.simple_url,
-              "hello-world==1.0", "-d", got)  # fmt: skip
+    shell.pip(
+        "download",
+        "--no-binary=:all:",
+        "--no-build-isolation",
+        "--index-url",
+        filled.simple_url,
+        "hello-world==1.0",
+        "-d",
+        got,
+    )
     assert {path.name: path.read_bytes() for path in got.iterdir()} == {
         "hello_world-1.0.tar.gz": (tmp_path / "dist/hello_world-1.0.tar.gz").read_bytes()
     }
@@ -154,7 +162,7 @@ def test_uv_lock_and_sync(shell: Shell, inheriting: Index) -> None:
     )
     shell.uv("lock", cwd=project)
     lock = (project / "uv.lock").read_text()
-    assert f'registry = "{inheriting.simple_url}"'.replace('/"', '') in lock
+    assert f'registry = "{inheriting.simple_url}"'.replace('/"', "") in lock
     shell.uv("sync", "--frozen", cwd=project)
     assert shell.installed(project / ".venv", "hello_world") == "1.1"
 

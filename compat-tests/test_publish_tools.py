@@ -41,27 +41,50 @@ def twine(shell: Shell, index: Index, directory: Path, password: str, code: int 
 
 def uv(shell: Shell, index: Index, directory: Path, password: str, code: int = 0, *options: str) -> str:
     return shell.uv(
-        "publish", "--publish-url", index.upload_url, "-u", index.user, "-p", password, *options,
-        code=code and 2, cwd=directory,
-    )  # fmt: skip
+        "publish",
+        "--publish-url",
+        index.upload_url,
+        "-u",
+        index.user,
+        "-p",
+        password,
+        *options,
+        code=code and 2,
+        cwd=directory,
+    )
 
 
 def poetry(shell: Shell, index: Index, directory: Path, password: str, code: int = 0) -> str:
     return shell.run(
-        VENVS / "poetry/bin/poetry", "publish", "--no-interaction", "-r", "local", code=code, cwd=directory,
+        VENVS / "poetry/bin/poetry",
+        "publish",
+        "--no-interaction",
+        "-r",
+        "local",
+        code=code,
+        cwd=directory,
         env={
             "POETRY_REPOSITORIES_LOCAL_URL": index.upload_url,
             "POETRY_HTTP_BASIC_LOCAL_USERNAME": index.user,
             "POETRY_HTTP_BASIC_LOCAL_PASSWORD": password,
         },
-    )  # fmt: skip
+    )
 
 
 def hatch(shell: Shell, index: Index, directory: Path, password: str, code: int = 0) -> str:
     return shell.run(
-        VENVS / "hatch/bin/hatch", "--no-interactive", "publish", "-r", index.upload_url, "-u", index.user, "-a", password,
-        code=code, cwd=directory,
-    )  # fmt: skip
+        VENVS / "hatch/bin/hatch",
+        "--no-interactive",
+        "publish",
+        "-r",
+        index.upload_url,
+        "-u",
+        index.user,
+        "-a",
+        password,
+        code=code,
+        cwd=directory,
+    )
 
 
 everyone = pytest.mark.parametrize("publish", [twine, uv, poetry, hatch])
@@ -73,10 +96,16 @@ def test_publish(server: Server, shell: Shell, index: Index, workdir: Path, publ
     publish(shell, index, workdir, index.password)
     assert server.files(index, "hello-world") == build(workdir)
     release = server.get(f"/{index.name}/hello-world/1.0")
-    assert release.items() >= {
-        "name": "hello-world", "version": "1.0", "summary": "A sample.", "requires_python": ">=3.8",
-        "requires_dist": ["other>=1"],
-    }.items()  # fmt: skip
+    assert (
+        release.items()
+        >= {
+            "name": "hello-world",
+            "version": "1.0",
+            "summary": "A sample.",
+            "requires_python": ">=3.8",
+            "requires_dist": ["other>=1"],
+        }.items()
+    )
     assert {link["log"][-1]["who"] for link in release["+links"]} == {index.user}
 
 

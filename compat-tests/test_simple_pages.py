@@ -39,9 +39,13 @@ class Answer:
     url: str
 
 
-def fetch(server: Server, url: str, *, method: str = "GET", accept: str = "*/*", coding: str = "identity", **headers: str):
+def fetch(
+    server: Server, url: str, *, method: str = "GET", accept: str = "*/*", coding: str = "identity", **headers: str
+):
     """One request, without following redirects; header names are given with underscores."""
-    sent = {"Accept": accept, "Accept-Encoding": coding} | {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {"Accept": accept, "Accept-Encoding": coding} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     answer = server.request(method, url, headers=sent, stream=True, allow_redirects=False)
     return Answer(answer.status_code, answer.headers, answer.raw.read(decode_content=False), answer.url)
 
@@ -139,7 +143,9 @@ def test_encoded_plus_sign(server: Server, page_url: str, accept: str) -> None:
     """pip and hatch write the plus sign as ``%2B``, in pages' addresses and in files'."""
     page = fetch(server, page_url.replace("+", "%2B"), accept=accept)
     assert page.status == 200
-    file = server.simple(urlsplit(page_url).path[1:].partition("/+")[0], "hello-world")["hello_world-1.0-py3-none-any.whl"]
+    file = server.simple(urlsplit(page_url).path[1:].partition("/+")[0], "hello-world")[
+        "hello_world-1.0-py3-none-any.whl"
+    ]
     assert fetch(server, file["url"].replace("+", "%2B")).status == 200
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import normalise, servers, tokens
-from .differences import ABSENT, DIFFERENCES, Mismatch, Pair
+from .differences import ABSENT, DIFFERENCES, STANDING, Mismatch, Pair
 from .exchange import Answer, Request
 from .steps import HOST, Credentials, Form, Scenario, Step, Token, encode_json
 
@@ -134,7 +134,7 @@ def judge(
         outcome.problems.append(f"devpi answers {pair.theirs.status}; the scenario expects {step.status}")
     if not same_program and step.our_status not in (None, pair.ours.status):
         outcome.problems.append(f"ours answers {pair.ours.status}, not {step.our_status}")
-    _explain(outcome, list(_mismatches(step, pair, *rose)), () if same_program else step.difference)
+    _explain(outcome, list(_mismatches(step, pair, *rose)), None if same_program else step.difference)
     if outcome.problems:
         outcome.verdict = Verdict.DISAGREE
     elif outcome.explained:
@@ -159,18 +159,23 @@ def _mismatches(step: Step, pair: Pair, they_rose: bool, we_rose: bool) -> Itera
         yield mismatch
 
 
-def _explain(outcome: Outcome, mismatches: Sequence[Mismatch], expected: Sequence[str]) -> None:
-    """Sort the mismatches into those that the expected differences cover and problems."""
+def _explain(outcome: Outcome, mismatches: Sequence[Mismatch], expected: Sequence[str] | None) -> None:
+    """Sort the mismatches into those that the expected differences cover and problems; `None` expects none."""
+    if expected is None:
+        outcome.problems.extend(map(str, mismatches))
+        return
     for mismatch in mismatches:
         ids = [id for id in expected if DIFFERENCES[id].explains(mismatch)]
+        ids = ids or [id for id in STANDING if DIFFERENCES[id].explains(mismatch)]
         for id in ids:
             outcome.explained.setdefault(id, []).append(mismatch)
         if not ids:
             outcome.problems.append(str(mismatch))
-    for id in expected:
+    for id in (*expected, *STANDING):
         covered = {mismatch.key: mismatch for mismatch in outcome.explained.get(id, [])}
         if not covered:
-            outcome.problems.append(f"the accepted difference {id} does not occur")
+            if id not in STANDING:
+                outcome.problems.append(f"the accepted difference {id} does not occur")
             continue
         check = DIFFERENCES[id].check
         wrong = check(outcome.pair, covered) if check and outcome.pair else None

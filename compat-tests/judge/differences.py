@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import unquote
 
 from . import servers
 from .exchange import Answer
@@ -63,6 +64,8 @@ class Difference:
     facts: tuple[str, ...]
     """Patterns of the facts it may change."""
     check: Check | None = None
+    standing: bool = False
+    """Whether it may occur at any step, so that steps do not name it. Its check then tells it from mistakes."""
 
     def explains(self, mismatch: Mismatch) -> bool:
         """Whether the mismatch is of the accepted kind."""
@@ -173,6 +176,27 @@ def _escaped(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
     return "ours shows the name as markup" if b"<b>" in pair.ours.body else None
 
 
+def _features_of_pushing_missing(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    theirs, ours = (answer.json()["result"]["features"] for answer in (pair.theirs, pair.ours))
+    wanted = [feature for feature in theirs if not feature.startswith("push-")]
+    return None if ours == wanted else f"the features are {ours}, not {wanted}"
+
+
+def _links_encoded(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    wrong = [str(mismatch) for mismatch in mismatches.values() if unquote(str(mismatch.ours)) != str(mismatch.theirs)]
+    return "; ".join(wrong) or None
+
+
+def _reason_in_ascii(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    reason = mismatches["reason"]
+    wanted = "".join(letter if letter.isascii() else "?" for letter in reason.theirs)
+    return None if reason.ours == wanted else f"the reason is {reason.ours!r}, not {wanted!r}"
+
+
+def _head_has_length(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    return None if pair.ours.header("content-length") and not pair.ours.body else "there is no Content-Length"
+
+
 def _names_our_version(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
     versions = pair.ours.json()["result"]["versioninfo"]
     return None if versions.get("wheelhouse") else "versioninfo does not name wheelhouse"
@@ -181,6 +205,9 @@ def _names_our_version(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
 def _names(value: str | None) -> set[str]:
     return {name.strip().lower() for name in (value or "").split(",")} - {""}
 
+
+STANDING: tuple[str, ...]
+"""The ids of the differences that may occur at any step."""
 
 _ANSWER = ("status", "reason", "serial", "header:*", "json:*", "body", "detail")
 _ANSWER_WITH_PAGE = (*_ANSWER, "page:*")
@@ -214,6 +241,13 @@ DIFFERENCES: dict[str, Difference] = {
         Difference("error-texts-internals", ("json:/message", "body"), _same_words_before_the_inside),
         Difference("error-html-escaped", ("body",), _escaped),
         Difference("user-unvalidated", _ANSWER),
+        Difference("push-features", ("json:/result/features/*",), _features_of_pushing_missing, standing=True),
+        Difference("links-encoded", ("page:file:*:href", "page:file:*:url"), _links_encoded, standing=True),
+        Difference("head-length", ("header:content-length",), _head_has_length),
+        Difference("reason-ascii", ("reason",), _reason_in_ascii),
+        Difference("prefix-strip", _ANSWER),
         Difference("pwhash-invalid", _ANSWER, _refused(400)),
     )
 }
+
+STANDING = tuple(difference.id for difference in DIFFERENCES.values() if difference.standing)

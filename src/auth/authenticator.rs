@@ -10,7 +10,7 @@ use sha2::Sha256;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use super::password::{PasswordError, PasswordHasher};
+use super::password::{PasswordError, PasswordHasher, is_current};
 use super::secret::{KeyCost, Secret};
 use super::token::{Claims, TokenSigner, Verdict};
 use super::users::UserCache;
@@ -66,7 +66,7 @@ pub struct AuthLimits {
 
 impl Default for AuthLimits {
     fn default() -> Self {
-        Self { parallel_passwords: 2, remembered: 10_000, remembered_for: Duration::from_secs(300) }
+        Self { parallel_passwords: 2, remembered: 10_000, remembered_for: Duration::from_mins(5) }
     }
 }
 
@@ -94,7 +94,7 @@ impl Authenticator {
         key_cost: KeyCost,
         clock: Clock,
         limits: AuthLimits,
-    ) -> Result<Self, getrandom::Error> {
+    ) -> anyhow::Result<Self> {
         let mut remember_key = [0; 32];
         getrandom::fill(&mut remember_key)?;
         Ok(Self {
@@ -107,8 +107,7 @@ impl Authenticator {
             clock,
             remembered: Cache::new(limits.remembered),
             remembered_for: limits.remembered_for,
-            // HMAC takes keys of any length.
-            remember_mac: Hmac::new_from_slice(&remember_key).expect("a key of 32 bytes"),
+            remember_mac: Hmac::new_from_slice(&remember_key)?,
         })
     }
 
@@ -126,21 +125,26 @@ impl Authenticator {
             Verdict::Valid(claims) => return self.caller_of_token(credentials, claims).await,
         }
         match self.check_password(credentials).await {
-            Ok(()) => Ok(Caller::user(credentials.user.as_str(), Vec::new())),
+            Ok(_) => Ok(Caller::user(credentials.user.as_str(), Vec::new())),
             Err(AuthError::Wrong) => Ok(Caller::anonymous()),
             Err(error) => Err(error),
         }
     }
 
-    /// Verifies a password and makes a token. A token is no password.
+    /// Verifies a password and makes a token. A token is no password. A hash with old parameters is renewed.
     pub async fn login(&self, credentials: &Credentials) -> Result<String, AuthError> {
-        self.check_password(credentials).await?;
+        let old = self.check_password(credentials).await?;
+        if !is_current(&old) {
+            let new = self.passwords.hash(credentials.secret.clone()).await?;
+            let renewed = self.registry.renew_password_hash(&credentials.user, &old, new).await;
+            renewed.map_err(|error| AuthError::Failed(error.into()))?;
+        }
         self.make_token(&credentials.user).await
     }
 
     /// Verifies a password; [`AuthError::Wrong`] if it is not the user's.
     pub async fn verify_password(&self, credentials: &Credentials) -> Result<(), AuthError> {
-        self.check_password(credentials).await
+        self.check_password(credentials).await.map(|_| ())
     }
 
     /// A token for a user whose password was just verified or set.
@@ -175,7 +179,8 @@ impl Authenticator {
         Ok(Caller::user(claims.user, claims.groups))
     }
 
-    async fn check_password(&self, credentials: &Credentials) -> Result<(), AuthError> {
+    /// Verifies a password and returns its hash.
+    async fn check_password(&self, credentials: &Credentials) -> Result<String, AuthError> {
         let record = self.users.get(&self.registry, &credentials.user).await?;
         let hash = record.as_deref().and_then(|record: &UserRecord| record.pwhash.as_deref());
         let hash = hash.ok_or(AuthError::Wrong)?;
@@ -190,7 +195,7 @@ impl Authenticator {
                 right
             }
         };
-        if right { Ok(()) } else { Err(AuthError::Wrong) }
+        if right { Ok(hash.to_owned()) } else { Err(AuthError::Wrong) }
     }
 
     fn digest(&self, credentials: &Credentials, hash: &str) -> [u8; 32] {

@@ -70,6 +70,12 @@ impl PasswordHasher {
     }
 }
 
+/// Whether a hash has the parameters of new ones.
+pub fn is_current(hash: &str) -> bool {
+    let (memory, passes, lanes) = NEW_HASHES;
+    hash.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
+}
+
 /// Whether a hash from elsewhere can be used: Argon2 in PHC form, within bounds.
 pub fn check_hash(hash: &str) -> Result<(), PasswordError> {
     let parsed = PasswordHash::new(hash).map_err(|_| PasswordError::UnusableHash)?;
@@ -92,7 +98,8 @@ mod tests {
     use super::*;
 
     /// Made by passlib for the password `secret`.
-    const PASSLIB: &str = "$argon2id$v=19$m=65536,t=3,p=4$IUTIOcdYy3nvvZfSeo/xPg$pX03PPJp9Pe5S6nHKkJQr5y8QO0ltyrkXPqLlhP0kuY";
+    const PASSLIB: &str =
+        "$argon2id$v=19$m=65536,t=3,p=4$IUTIOcdYy3nvvZfSeo/xPg$pX03PPJp9Pe5S6nHKkJQr5y8QO0ltyrkXPqLlhP0kuY";
 
     #[tokio::test]
     async fn hashes_of_passlib_are_verified() {

@@ -32,10 +32,14 @@ pub enum SecretError {
     #[error("The given secret file doesn't exist.")]
     Missing,
     /// Others can read or write the file.
-    #[error("The given secret file is world accessible, the access mode must be user accessible only (0600).")]
+    #[error(
+        "The given secret file is world accessible, the access mode must be user accessible only (0600)."
+    )]
     WorldAccessible,
     /// The group can read or write the file.
-    #[error("The given secret file is group accessible, the access mode must be user accessible only (0600).")]
+    #[error(
+        "The given secret file is group accessible, the access mode must be user accessible only (0600)."
+    )]
     GroupAccessible,
     /// The group can replace the file.
     #[error("The folder of the given secret file is group writable, it must only be writable by the user.")]

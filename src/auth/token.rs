@@ -87,7 +87,8 @@ impl TokenSigner {
 fn parse_signed(signed: &str, now: Timestamp) -> Option<Claims> {
     let (payload, timestamp) = signed.rsplit_once('.')?;
     let bytes = URL_SAFE_NO_PAD.decode(timestamp).ok()?;
-    let seconds = bytes.iter().try_fold(0_i64, |value, byte| value.checked_mul(256)?.checked_add((*byte).into()))?;
+    let seconds =
+        bytes.iter().try_fold(0_i64, |value, byte| value.checked_mul(256)?.checked_add((*byte).into()))?;
     if !(0..=LIFETIME_SECONDS).contains(&(now.as_second() - seconds)) {
         return None;
     }

@@ -22,7 +22,11 @@ impl UserCache {
     }
 
     /// The record of a user; `None` for an unknown one.
-    pub async fn get(&self, registry: &Registry, name: &str) -> Result<Option<Arc<UserRecord>>, StorageError> {
+    pub async fn get(
+        &self,
+        registry: &Registry,
+        name: &str,
+    ) -> Result<Option<Arc<UserRecord>>, StorageError> {
         let name: Arc<str> = name.into();
         match self.records.get_value_or_guard_async(&name).await {
             Ok(record) => Ok(record),

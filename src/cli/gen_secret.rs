@@ -24,7 +24,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
     telemetry::start(options.common.debug, options.common.log_format);
-    warnings.iter().for_each(|text| warn!("{text}"));
+    for text in warnings {
+        warn!("{text}");
+    }
     let Some(path) = options.secretfile else {
         return Err(Fatal::new("You need to provide a location for the secret file.").into());
     };

@@ -36,7 +36,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
     telemetry::start(options.common.debug, options.common.log_format);
-    warnings.iter().for_each(|text| warn!("{text}"));
+    for text in warnings {
+        warn!("{text}");
+    }
     let path = serverdir::path(&options.storage)?;
     let password = match options.init.root_passwd_hash {
         Some(hash) => RootPassword::Hash(hash),

@@ -38,7 +38,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
     telemetry::start(options.common.debug, options.common.log_format);
-    warnings.iter().for_each(|text| warn!("{text}"));
+    for text in warnings {
+        warn!("{text}");
+    }
     let directory = ServerDir::open(&serverdir::path(&options.storage)?)?;
     let user = match options.user {
         Some(user) => user,

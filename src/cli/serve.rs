@@ -19,7 +19,8 @@ use crate::auth::authenticator::{AuthError, Authenticator, Credentials};
 use crate::auth::secret::Secret;
 use crate::auth::users::UserCache;
 use crate::config::{
-    CommonOptions, InitOptions, LimitOptions, ListenOptions, Role, SecurityOptions, StorageOptions, UnusedOptions,
+    CommonOptions, InitOptions, LimitOptions, ListenOptions, Role, SecurityOptions, StorageOptions,
+    UnusedOptions,
 };
 use crate::domain::Registry;
 use crate::domain::acl::ROOT;
@@ -44,8 +45,8 @@ pub(super) struct Options {
     version: bool,
 
     /// Initialise an empty serverdir before serving. The password of the user root is taken from the variable
-    /// DEVPI_PASSWORD; if that is not set, one is made up and printed once. With data already there, nothing is
-    /// initialised, but a DEVPI_PASSWORD that is set must be right.
+    /// `DEVPI_PASSWORD`; if that is not set, one is made up and printed once. With data already there, nothing is
+    /// initialised, but a `DEVPI_PASSWORD` that is set must be right.
     #[arg(long, help_heading = "Initialisation")]
     init: bool,
 
@@ -70,8 +71,14 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
         return Ok(say(&format!("{DEVPI_VERSION} (Wheelhouse {VERSION})"))?);
     }
     telemetry::start(options.common.debug, options.common.log_format);
-    warnings.iter().for_each(|text| warn!("{text}"));
-    options.unused.given().iter().for_each(|name| warn!("the option {name} has no effect in this server yet"));
+    for text in warnings {
+        warn!("{text}");
+    }
+    options
+        .unused
+        .given()
+        .iter()
+        .for_each(|name| warn!("the option {name} has no effect in this server yet"));
     if options.common.logger_cfg.is_some() {
         warn!("the option --logger-cfg has no effect: see --debug and --log-format");
     }
@@ -111,8 +118,14 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         info!("removed {removed} files of uploads that were never finished");
     }
     let key_cost = options.security.key_cost();
-    let authenticator =
-        Authenticator::new(Arc::clone(&registry), users, secret, key_cost, Clock::system(), options.limits.auth())?;
+    let authenticator = Authenticator::new(
+        Arc::clone(&registry),
+        users,
+        secret,
+        key_cost,
+        Clock::system(),
+        options.limits.auth(),
+    )?;
     let authenticator = Arc::new(authenticator);
     if let (true, false, Some(given)) = (options.init, first_start, given) {
         check_password(&authenticator, given, &path).await?;
@@ -156,17 +169,15 @@ async fn initialise_first(
     given: Option<SecretString>,
     options: &Options,
 ) -> anyhow::Result<Option<SecretString>> {
-    let (password, generated) = match given {
-        Some(password) => (password, None),
-        None => {
-            let mut bytes = [0; GENERATED_PASSWORD_BYTES];
-            getrandom::fill(&mut bytes)?;
-            let password = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
-            (password.clone(), Some(password))
-        }
-    };
-    initialise(path, RootPassword::Text(password), &options.limits).await?;
-    Ok(generated)
+    if let Some(password) = given {
+        initialise(path, RootPassword::Text(password), &options.limits).await?;
+        return Ok(None);
+    }
+    let mut bytes = [0; GENERATED_PASSWORD_BYTES];
+    getrandom::fill(&mut bytes)?;
+    let password = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
+    initialise(path, RootPassword::Text(password.clone()), &options.limits).await?;
+    Ok(Some(password))
 }
 
 /// The secret of the login tokens. With `--init` one is kept in the directory, so that logins survive a restart.
@@ -180,7 +191,9 @@ fn read_secret(options: &Options, directory: &ServerDir) -> anyhow::Result<Secre
             &own
         }
         None => {
-            warn!("No secret file provided, creating a new random secret. Login tokens issued before are invalid.");
+            warn!(
+                "No secret file provided, creating a new random secret. Login tokens issued before are invalid."
+            );
             return Ok(Secret::PerStart);
         }
     };
@@ -191,7 +204,11 @@ fn read_secret(options: &Options, directory: &ServerDir) -> anyhow::Result<Secre
 
 /// A password that is given at each start must stay the right one: whoever changes it there must not believe that
 /// root has a new password.
-async fn check_password(authenticator: &Authenticator, given: SecretString, path: &Path) -> anyhow::Result<()> {
+async fn check_password(
+    authenticator: &Authenticator,
+    given: SecretString,
+    path: &Path,
+) -> anyhow::Result<()> {
     let credentials = Credentials { user: ROOT.to_owned(), secret: given };
     match authenticator.verify_password(&credentials).await {
         Ok(()) => Ok(()),
@@ -221,7 +238,9 @@ fn announce(directory: &ServerDir, urls: &[String]) {
     info!("uuid: {}", directory.node.uuid);
     info!("Hit Ctrl-C to quit.");
     // Scripts wait for these words.
-    urls.iter().for_each(|url| info!("Serving on {url}"));
+    for url in urls {
+        info!("Serving on {url}");
+    }
 }
 
 /// Says what to do next.

@@ -60,7 +60,8 @@ pub(super) struct Stores {
 /// The directory that the options name. Fails for a storage that this server does not have.
 pub(super) fn path(options: &StorageOptions) -> Result<PathBuf, Fatal> {
     if !matches!(options.backend(), "sqlite" | "sqlite_db_files") {
-        let text = format!("The backend '{}' can't be found, is the plugin not installed?", options.backend());
+        let text =
+            format!("The backend '{}' can't be found, is the plugin not installed?", options.backend());
         return Err(Fatal::new(text));
     }
     Ok(options.serverdir(std::env::home_dir()))
@@ -101,7 +102,8 @@ impl ServerDir {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         if !is_initialised(path) {
-            let text = format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
+            let text =
+                format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
             return Err(Fatal::new(text).into());
         }
         if path.join(DEVPI_MARK).exists() {
@@ -121,7 +123,9 @@ impl ServerDir {
             return Err(Fatal::new(format!("'{shown}/{NODEINFO}' is damaged: the uuid is none")).into());
         }
         if node.role == "replica" {
-            return Err(Fatal::new(format!("'{shown}' is that of a replica, which is not supported yet")).into());
+            return Err(
+                Fatal::new(format!("'{shown}' is that of a replica, which is not supported yet")).into()
+            );
         }
         Ok(Self { path: path.to_owned(), node, _lock: lock })
     }

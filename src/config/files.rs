@@ -97,9 +97,9 @@ pub fn layer(
         if let Some(value) = value
             && long != "configfile"
         {
-            let is_switch = command
-                .get_arguments()
-                .any(|argument| *argument.get_id() == id && matches!(argument.get_action(), ArgAction::SetTrue));
+            let is_switch = command.get_arguments().any(|argument| {
+                *argument.get_id() == id && matches!(argument.get_action(), ArgAction::SetTrue)
+            });
             let defaults = defaults(&value, is_switch)?;
             command = command.mut_arg(id, |argument: Arg| argument.default_values(defaults));
         }
@@ -134,7 +134,8 @@ fn named_file(arguments: &[OsString]) -> Option<PathBuf> {
 fn find_file(environment: &dyn Fn(&str) -> Option<String>, warnings: &mut Vec<String>) -> Option<PathBuf> {
     let system = environment("XDG_CONFIG_DIRS").unwrap_or_else(|| "/etc/xdg".to_owned());
     let user = environment("XDG_CONFIG_HOME").or_else(|| Some(format!("{}/.config", environment("HOME")?)));
-    let directories = system.split(':').filter(|directory| !directory.is_empty()).map(str::to_owned).chain(user);
+    let directories =
+        system.split(':').filter(|directory| !directory.is_empty()).map(str::to_owned).chain(user);
     let mut found: Vec<PathBuf> = directories
         .map(|directory| Path::new(&directory).join(SECTION).join(FILE_NAME))
         .filter(|path| path.is_file())
@@ -149,7 +150,9 @@ fn find_file(environment: &dyn Fn(&str) -> Option<String>, warnings: &mut Vec<St
 fn read_file(path: &Path) -> Result<Map<String, Value>, ConfigFileError> {
     let text = std::fs::read_to_string(path)
         .map_err(|cause| ConfigFileError::Unreadable { path: path.to_owned(), cause })?;
-    let content: Value = serde_saphyr::from_str(&text)
+    // devpi's files know no types; so `y` and `no` must not become truth values before the option is known.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let content: Value = serde_saphyr::from_str_with_options(&text, options)
         .map_err(|cause| ConfigFileError::Malformed { path: path.to_owned(), cause: cause.to_string() })?;
     let structure = |text| ConfigFileError::Structure { path: path.to_owned(), text };
     match content {
@@ -221,7 +224,10 @@ mod tests {
         serverdir: String,
     }
 
-    fn parse(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(Options, Vec<String>), ConfigFileError> {
+    fn parse(
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<(Options, Vec<String>), ConfigFileError> {
         let arguments: Vec<OsString> =
             std::iter::once("x").chain(arguments.iter().copied()).map(OsString::from).collect();
         let lookup = |name: &str| {

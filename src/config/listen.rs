@@ -26,7 +26,7 @@ pub struct ListenOptions {
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
     pub port: u16,
 
-    /// Address and port to listen on, such as 127.0.0.1:3141, [::1]:3141 or *:80. May be repeated.
+    /// Address and port to listen on, such as `127.0.0.1:3141`, `[::1]:3141` or `*:80`. May be repeated.
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Vec<String>,
 
@@ -81,14 +81,16 @@ impl ListenOptions {
         if let Some(path) = &self.unix_socket {
             let address = format!("unix:{}", path.display());
             let listener = bind_unix(path, self.unix_socket_perms);
-            let listener = listener.map_err(|cause| ListenError::Unusable { address: address.clone(), cause })?;
+            let listener =
+                listener.map_err(|cause| ListenError::Unusable { address: address.clone(), cause })?;
             bound.push((Listener::Unix(listener), address));
         }
         if self.listen.is_empty() && !(default && self.unix_socket.is_some()) {
             bind_tcp(&self.host, self.port, &mut bound)?;
         }
         for address in &self.listen {
-            let (host, port) = split_address(address).ok_or_else(|| ListenError::Malformed(address.clone()))?;
+            let (host, port) =
+                split_address(address).ok_or_else(|| ListenError::Malformed(address.clone()))?;
             bind_tcp(host, port, &mut bound)?;
         }
         Ok(bound)

@@ -11,7 +11,7 @@ use super::registry::{Decision, Registry};
 use super::user::{NameError, check_name};
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
-use crate::storage::model::{IndexName, Stored};
+use crate::storage::model::{IndexName, Stored, UserRecord};
 
 /// Why something about an index was not done.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ impl Registry {
     pub async fn check_new_index(&self, caller: &Caller, index: &IndexName) -> Result<(), IndexError> {
         let mut snapshot = self.meta.snapshot().await?;
         if snapshot.get_user(&index.user).await?.is_none() {
-            return Err(IndexError::UnknownUser(python::quote(&index.user)));
+            self.check_new_owner(caller, index)?;
         }
         if snapshot.get_index(index).await?.is_some() {
             return Err(exists(index));
@@ -84,6 +84,14 @@ impl Registry {
             return Err(IndexError::MayNotCreate(index.clone()));
         }
         Ok(())
+    }
+
+    /// A user whom somebody else has authenticated may have no record yet; it gets one with its first index.
+    fn check_new_owner(&self, caller: &Caller, index: &IndexName) -> Result<(), IndexError> {
+        if caller.name() == Some(&index.user) && self.policy.may_create_user(caller) {
+            return Ok(());
+        }
+        Err(IndexError::UnknownUser(python::quote(&index.user)))
     }
 
     /// Creates an index with the values asked for.
@@ -97,16 +105,22 @@ impl Registry {
         check_name("indexname", &index.index)?;
         let config = IndexConfig::create(&index.user, asked)?;
         self.change(async |snapshot| {
-            let Some(owner) = snapshot.get_user(&index.user).await? else {
-                return Err(IndexError::UnknownUser(python::quote(&index.user)));
-            };
+            let owner = snapshot.get_user(&index.user).await?;
             if snapshot.get_index(index).await?.is_some() {
                 return Err(exists(index));
             }
-            let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
-                .expect(Expectation::User(Arc::clone(&index.user), Some(owner.revision)))
-                .expect(Expectation::Index(index.clone(), None))
-                .with(Operation::PutIndex(index.clone(), config.settings().clone()));
+            let now = self.clock.now();
+            let mut change = ChangeSet::new(caller.name().cloned(), now)
+                .expect(Expectation::User(
+                    Arc::clone(&index.user),
+                    owner.as_ref().map(|owner| owner.revision),
+                ))
+                .expect(Expectation::Index(index.clone(), None));
+            if owner.is_none() {
+                self.check_new_owner(caller, index)?;
+                change = change.with(Operation::PutUser(Arc::clone(&index.user), UserRecord::new(now)));
+            }
+            change = change.with(Operation::PutIndex(index.clone(), config.settings().clone()));
             change.expectations.extend(check_bases(snapshot, index, &config).await?);
             Ok(Decision::write(change, config.clone()))
         })

@@ -13,8 +13,14 @@ use crate::storage::model::{IndexName, IndexSettings};
 pub const STAGE: &str = "stage";
 
 /// The keys of a stage that always have a value.
-const DEFAULTED_KEYS: [&str; 6] =
-    ["volatile", "acl_upload", "acl_toxresult_upload", "bases", "mirror_whitelist", "mirror_whitelist_inheritance"];
+const DEFAULTED_KEYS: [&str; 6] = [
+    "volatile",
+    "acl_upload",
+    "acl_toxresult_upload",
+    "bases",
+    "mirror_whitelist",
+    "mirror_whitelist_inheritance",
+];
 
 /// The keys of a stage that are absent unless set.
 const OPTIONAL_KEYS: [&str; 3] = ["title", "description", "custom_data"];
@@ -41,9 +47,7 @@ pub enum ConfigError {
     #[error("Unknown list value {0}.")]
     List(String),
     /// Not a way to inherit whitelists.
-    #[error(
-        "Unknown value {0} for mirror_whitelist_inheritance, must be 'intersection' or 'union'."
-    )]
+    #[error("Unknown value {0} for mirror_whitelist_inheritance, must be 'intersection' or 'union'.")]
     Inheritance(String),
     /// A key that must not be null.
     #[error("The key '{0}' can't be null.")]
@@ -400,7 +404,10 @@ mod tests {
                 json!({"mirror_whitelist_inheritance": "foo"}),
                 "Unknown value 'foo' for mirror_whitelist_inheritance, must be 'intersection' or 'union'.",
             ),
-            (json!({"foo": "bar", "zoo": [1]}), "indexconfig got unexpected keyword arguments: foo=bar, zoo=[1]"),
+            (
+                json!({"foo": "bar", "zoo": [1]}),
+                "indexconfig got unexpected keyword arguments: foo=bar, zoo=[1]",
+            ),
         ] {
             assert_error(IndexConfig::create("alice", &object(asked)), text);
         }
@@ -411,19 +418,35 @@ mod tests {
         let patched = example().patched(&json!({"title": "x", "type": "stage"})).unwrap();
         assert!(!patched.judges_bases);
         assert_eq!(patched.config.settings()["title"], "x");
-        let wrapped = json!({"type": "indexconfig", "result": {"type": "stage", "bases": "", "projects": ["q"]}});
+        let wrapped =
+            json!({"type": "indexconfig", "result": {"type": "stage", "bases": "", "projects": ["q"]}});
         assert!(example().patched(&wrapped).unwrap().judges_bases);
-        assert_error(example().patched(&json!({"type": "mirror"})), "the 'type' of an index can't be changed");
+        assert_error(
+            example().patched(&json!({"type": "mirror"})),
+            "the 'type' of an index can't be changed",
+        );
         assert_error(example().patched(&json!("x")), &ConfigError::Malformed.to_string());
     }
 
     #[test]
     fn a_list_patch_applies_operations_in_order() {
-        let patch = json!(["acl_upload+=:anonymous:", "acl_upload+=alice", "title=hello", "description=a=b", "bases="]);
+        let patch = json!([
+            "acl_upload+=:anonymous:",
+            "acl_upload+=alice",
+            "title=hello",
+            "description=a=b",
+            "bases="
+        ]);
         let config = example().patched(&patch).unwrap().config;
         assert_eq!(config.settings()["acl_upload"], json!(["alice", ":ANONYMOUS:"]));
-        assert_eq!((&config.settings()["title"], &config.settings()["description"]), (&json!("hello"), &json!("a=b")));
-        let config = config.patched(&json!(["acl_upload-=alice", "title-=", "nothing-=", "description"])).unwrap().config;
+        assert_eq!(
+            (&config.settings()["title"], &config.settings()["description"]),
+            (&json!("hello"), &json!("a=b"))
+        );
+        let config = config
+            .patched(&json!(["acl_upload-=alice", "title-=", "nothing-=", "description"]))
+            .unwrap()
+            .config;
         assert_eq!(config.settings()["acl_upload"], json!([":ANONYMOUS:"]));
         assert!(!config.settings().contains_key("title"));
         assert_eq!(config.settings()["description"], "");
@@ -449,7 +472,9 @@ mod tests {
         let mut settings = example().into_settings();
         settings.insert("future".to_owned(), json!(1));
         let config = IndexConfig::from_settings(settings);
-        assert!(config.patched(&json!(["acl_upload+=bob"])).unwrap().config.settings().contains_key("future"));
+        assert!(
+            config.patched(&json!(["acl_upload+=bob"])).unwrap().config.settings().contains_key("future")
+        );
         assert_error(
             config.patched(&json!(["title=x"])),
             "indexconfig got unexpected keyword arguments: future=1",

@@ -1,5 +1,6 @@
 //! Projects and releases: what an index and its bases have, and deletion (`server-api` sections 10, 13 and 14).
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::index_config::IndexConfig;
 use super::inherit::resolution_order;
 use super::python;
 use super::registry::{Decision, Registry};
+use crate::pep::filename::split_file_name;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::pep::version::Version;
@@ -192,12 +194,14 @@ impl Registry {
                 }
             }
         }
-        // Newest first, and among the files of a version by name: wheels of one build stand together.
+        // devpi's order for people; the names decide, as they may say something else than the release.
         files.sort_by_cached_key(|file| {
-            (std::cmp::Reverse(Version::new(&file.link.version)), Arc::clone(&file.link.file_name))
+            let name = split_file_name(&file.link.file_name);
+            let project = ProjectName::from_url(name.project);
+            Reverse((Version::new(name.version), project.normal().to_owned(), name.suffix.to_owned()))
         });
         let mut versions: Vec<_> = versions.into_iter().collect();
-        versions.sort_by_cached_key(|version| std::cmp::Reverse(Version::new(version)));
+        versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
         Ok(ProjectFiles { versions, files })
     }
 
@@ -219,7 +223,7 @@ impl Registry {
                 }
             }
         }
-        views.sort_by_cached_key(|view| std::cmp::Reverse(Version::new(&view.version)));
+        views.sort_by_cached_key(|view| Reverse(Version::new(&view.version)));
         Ok(views)
     }
 
@@ -386,9 +390,7 @@ async fn view_releases(
     version: Option<&str>,
 ) -> Result<Vec<ReleaseView>, StorageError> {
     let releases = match version {
-        Some(version) => {
-            snapshot.get_release(index, project.normal(), version).await?.into_iter().collect()
-        }
+        Some(version) => snapshot.get_release(index, project.normal(), version).await?.into_iter().collect(),
         None => snapshot.list_releases(index, project.normal()).await?,
     };
     let mut links: HashMap<Arc<str>, Vec<Link>> = HashMap::new();

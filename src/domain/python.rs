@@ -1,5 +1,7 @@
 //! Values as devpi's messages show them: the way Python prints them.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 /// A text as Python's `repr` shows it: in single quotes, or in double quotes if it has single ones only.
@@ -17,7 +19,9 @@ pub fn quote(text: &str) -> String {
                 quoted.push('\\');
                 quoted.push(quote);
             }
-            _ if character.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(character))),
+            _ if character.is_ascii_control() => {
+                let _infallible = write!(quoted, "\\x{:02x}", u32::from(character));
+            }
             _ => quoted.push(character),
         }
     }

@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_project_change_concerns_exactly_the_heirs() {
-        let tracker = tracker(&[("a/dev", &["a/prod"]), ("a/prod", &[]), ("b/x", &["a/dev", "a/other"]), ("b/y", &[])]);
+        let tracker =
+            tracker(&[("a/dev", &["a/prod"]), ("a/prod", &[]), ("b/x", &["a/dev", "a/other"]), ("b/y", &[])]);
         let touched = Touched::Project(index("a/prod"), ProjectName::from_url("Demo"));
         assert_eq!(consequences(&tracker, vec![], touched), ["a/dev demo", "a/prod demo", "b/x demo"]);
         let touched = Touched::ProjectList(index("a/dev"));

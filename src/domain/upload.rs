@@ -334,11 +334,7 @@ impl Registry {
     }
 }
 
-fn inspect_zip(
-    name: &str,
-    staged: &dyn StagedFile,
-    limits: &Limits,
-) -> Result<Option<Vec<u8>>, UploadError> {
+fn inspect_zip(name: &str, staged: &dyn StagedFile, limits: &Limits) -> Result<Option<Vec<u8>>, UploadError> {
     let file = staged.open()?;
     let inspected = if filename::is_wheel(name) {
         archive::wheel_metadata(file, name, limits)
@@ -425,7 +421,12 @@ mod tests {
     #[test]
     fn forms_are_judged_in_devpis_order() {
         for (name, version, file, text) in [
-            ("Pkg_A", "2.0", "pkg_a-1.0.tar.gz", "filename 'pkg_a-1.0.tar.gz' does not contain version '2.0'"),
+            (
+                "Pkg_A",
+                "2.0",
+                "pkg_a-1.0.tar.gz",
+                "filename 'pkg_a-1.0.tar.gz' does not contain version '2.0'",
+            ),
             ("Pkg_A", "1.0", "pkg_a-1.0.txt", "'pkg_a-1.0.txt' is not a valid archive name"),
             ("other", "1.0", "pkg_a-1.0.zip", "filename 'pkg_a-1.0.zip' does not match project name 'other'"),
             ("Pkg_A", "", "pkg_a-1.0.zip", "invalid metadata: Missing required field \"version\""),

@@ -66,7 +66,9 @@ pub enum UserError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// It has characters that are not allowed.
-    #[error("{kind} '{name}' contains characters that aren't allowed. Any ascii symbol besides -.@_ is blocked.")]
+    #[error(
+        "{kind} '{name}' contains characters that aren't allowed. Any ascii symbol besides -.@_ is blocked."
+    )]
     Characters {
         /// What the name is for, in devpi's word.
         kind: &'static str,
@@ -173,7 +175,7 @@ impl Registry {
             return Err(UserError::UnknownKeys(unknown_keys.join(", ")));
         }
         let now = self.clock.now();
-        let mut record = UserRecord { pwhash: None, created: now, modified: None, attributes: Map::new() };
+        let mut record = UserRecord::new(now);
         set_attributes(&mut record, values);
         if let NewPassword::Hash(hash) = password {
             record.pwhash = Some(hash);
@@ -241,6 +243,23 @@ impl Registry {
         .await
     }
 
+    /// Puts a hash of the same password, made with other parameters, in the place of `old`; unless the password has
+    /// been changed meanwhile.
+    pub async fn renew_password_hash(&self, name: &str, old: &str, new: String) -> Result<(), UserError> {
+        self.change(async |snapshot| {
+            let user = snapshot.get_user(name).await?.ok_or_else(|| unknown(name))?;
+            if user.value.pwhash.as_deref() != Some(old) {
+                return Ok(Decision::keep(()));
+            }
+            let record = UserRecord { pwhash: Some(new.clone()), ..user.value };
+            let change = ChangeSet::new(Some(name.into()), self.clock.now())
+                .expect(Expectation::User(name.into(), Some(user.revision)))
+                .with(Operation::PutUser(name.into(), record));
+            Ok(Decision::write(change, ()))
+        })
+        .await
+    }
+
     /// Deletes a user with all its indexes, unless one of them is not volatile.
     pub async fn delete_user(&self, caller: &Caller, name: &str) -> Result<(), UserError> {
         if !self.policy.may_delete_user(caller, name) {
@@ -251,7 +270,10 @@ impl Registry {
             let user = snapshot.get_user(name).await?.ok_or_else(|| unknown(name))?;
             for (index, settings) in snapshot.list_indexes(Some(name)).await? {
                 if !IndexConfig::from_settings(settings.value).is_volatile() {
-                    return Err(UserError::NonVolatileIndex { user: python::quote(name), index: index.index });
+                    return Err(UserError::NonVolatileIndex {
+                        user: python::quote(name),
+                        index: index.index,
+                    });
                 }
             }
             let change = ChangeSet::new(caller.name().cloned(), now)
@@ -288,7 +310,10 @@ mod tests {
         }
         for bad in ["ca rol", "ca:rol", "ca!rol", "a+b", "a/b", "a\nb", "a\\b", "", ".", ".."] {
             let error = check_name("username", bad).unwrap_err();
-            assert!(error.to_string().starts_with(&format!("username '{bad}' contains characters")), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("username '{bad}' contains characters")),
+                "{error}"
+            );
         }
         assert_eq!(check_name("indexname", &"x".repeat(256)), Err(NameError::TooLong { kind: "indexname" }));
     }

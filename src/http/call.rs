@@ -17,6 +17,9 @@ use crate::domain::Registry;
 use crate::domain::acl::Caller;
 use crate::domain::project::Force;
 
+/// The name under which replicas of devpi talk to their primary.
+pub(super) const REPLICA_USER: &str = "+replica";
+
 /// A request with what all handlers need to know of it.
 pub(super) struct Call {
     pub(super) state: Data<State>,
@@ -31,7 +34,13 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(state: Data<State>, request: HttpRequest, body: Body, base_url: BaseUrl, path: String) -> Self {
+    pub(super) fn new(
+        state: Data<State>,
+        request: HttpRequest,
+        body: Body,
+        base_url: BaseUrl,
+        path: String,
+    ) -> Self {
         let accept = Accept::new(request.headers());
         let installer = is_installer(request.headers());
         Self { state, request, body, accept, base_url, path, installer }
@@ -52,6 +61,7 @@ impl Call {
     /// Who sent the request. Wrong credentials are no error: the caller is anonymous then.
     pub(super) async fn caller(&self) -> Result<Caller, ApiError> {
         match credentials(self.headers()) {
+            Some(credentials) if credentials.user == REPLICA_USER => Err(ApiError::malformed_authorization()),
             Some(credentials) => Ok(self.state.authenticator.authenticate(&credentials).await?),
             None => Ok(Caller::anonymous()),
         }
@@ -68,7 +78,9 @@ impl Call {
     }
 
     /// The JSON body as an object.
-    pub(super) async fn json_object(&mut self) -> Result<serde_json::Map<String, serde_json::Value>, ApiError> {
+    pub(super) async fn json_object(
+        &mut self,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, ApiError> {
         self.body.json_object(self.state.limits.json_body).await
     }
 

@@ -74,16 +74,23 @@ impl ApiError {
 
     /// No route or no view fits the request.
     pub(super) fn no_route(detail: impl ToString) -> Self {
-        let mut error = Self::new(StatusCode::NOT_FOUND, Shape::Framework, "The resource could not be found.");
+        let mut error =
+            Self::new(StatusCode::NOT_FOUND, Shape::Framework, "The resource could not be found.");
         error.detail = detail.to_string();
         error
     }
 
     /// The caller lacks a permission.
     pub(super) fn forbidden() -> Self {
-        let mut error = Self::new(StatusCode::FORBIDDEN, Shape::Framework, "Access was denied to this resource.");
-        error.detail = "Unauthorized: PyPIView failed permission check".to_owned();
+        let mut error =
+            Self::new(StatusCode::FORBIDDEN, Shape::Framework, "Access was denied to this resource.");
+        error.detail.push_str("Unauthorized: PyPIView failed permission check");
         error
+    }
+
+    /// The user name of replicas is not for logins.
+    pub(super) fn malformed_authorization() -> Self {
+        Self { detail: "Authorization malformed.".to_owned(), ..Self::forbidden() }
     }
 
     /// The caller must log in: the one place where devpi asks for Basic authentication. distutils answers only to
@@ -119,7 +126,8 @@ impl ApiError {
 
     /// Something failed inside.
     pub(super) fn internal(cause: impl Into<anyhow::Error>) -> Self {
-        let text = "Internal Server Error\r\n\r\nThe server encountered an unexpected internal server error\r\n";
+        let text =
+            "Internal Server Error\r\n\r\nThe server encountered an unexpected internal server error\r\n";
         let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, Shape::Server, text);
         error.cause = Some(cause.into());
         error
@@ -154,6 +162,9 @@ impl ApiError {
         if self.shape == Shape::Submit {
             response.head_mut().reason = reason::intern(&self.message);
         }
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            response.head_mut().reason = Some("Request Entity Too Large");
+        }
         for (name, value) in &self.headers {
             // A location comes from a URL and has only ASCII in it; anything else would be a mistake of ours.
             if let Ok(value) = value.parse() {
@@ -182,12 +193,13 @@ impl ApiError {
             let text = format!("{status}\n\n{}", self.lines(explanation));
             response.insert_header((CONTENT_TYPE, "text/plain; charset=UTF-8")).body(text)
         } else if html >= json {
+            let between = if self.status == StatusCode::FOUND { "" } else { "<br/><br/>\n" };
             let page = format!(
-                "<html>\n <head>\n  <title>{status}</title>\n </head>\n <body>\n  <h1>{status}</h1>\n  \
-                 {explanation}<br/><br/>\n{detail}\n\n\n </body>\n</html>",
-                status = escape(&status),
-                explanation = escape(explanation),
-                detail = escape(&self.detail),
+                "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  \
+                 {explanation}{between}{detail}\n\n\n </body>\n</html>",
+                title = escape(&status, Quotes::Stay),
+                explanation = escape(explanation, Quotes::Escaped),
+                detail = escape(&self.detail, Quotes::Escaped),
             );
             response.insert_header((CONTENT_TYPE, "text/html; charset=UTF-8")).body(page)
         } else {
@@ -218,16 +230,24 @@ struct FrameworkJson {
     title: String,
 }
 
-fn escape(text: &str) -> String {
+/// Whether quotes are escaped, which text outside of attributes does not need.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    Stay,
+    Escaped,
+}
+
+fn escape(text: &str, quotes: Quotes) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#x27;"),
-            _ => escaped.push(character),
+            '"' if quotes == Quotes::Escaped => escaped.push_str("&quot;"),
+            '\'' if quotes == Quotes::Escaped => escaped.push_str("&#x27;"),
+            _ if character.is_ascii() => escaped.push(character),
+            _ => escaped.extend(["&#", &u32::from(character).to_string(), ";"]),
         }
     }
     escaped
@@ -237,11 +257,14 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Full(_) => {
-                let mut answer = Self::submit(StatusCode::INSUFFICIENT_STORAGE, "no space left on the server");
+                let mut answer =
+                    Self::submit(StatusCode::INSUFFICIENT_STORAGE, "no space left on the server");
                 answer.cause = Some(error.into());
                 answer
             }
-            StorageError::Closed => Self::message(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"),
+            StorageError::Closed => {
+                Self::message(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
+            }
             StorageError::Damaged(_) | StorageError::Failed(_) => Self::internal(error),
         }
     }
@@ -301,9 +324,9 @@ impl From<IndexError> for ApiError {
 impl From<ProjectError> for ApiError {
     fn from(error: ProjectError) -> Self {
         match error {
-            ProjectError::UnknownIndex(_) | ProjectError::Unknown(_) | ProjectError::UnknownVersion { .. } => {
-                Self::abort(StatusCode::NOT_FOUND, error)
-            }
+            ProjectError::UnknownIndex(_)
+            | ProjectError::Unknown(_)
+            | ProjectError::UnknownVersion { .. } => Self::abort(StatusCode::NOT_FOUND, error),
             ProjectError::Storage(error) => error.into(),
         }
     }

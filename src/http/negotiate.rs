@@ -25,8 +25,21 @@ const INSTALLERS: [&str; 5] = ["distribute/", "setuptools/", "pip/", "pex/", "uv
 #[derive(Clone, Debug)]
 pub(super) struct Accept {
     header: Option<String>,
-    /// Type, subtype and quality in thousandths; `*` for any.
-    ranges: Vec<(String, String, u16)>,
+    ranges: Vec<Range>,
+}
+
+/// A media range of an `Accept` header.
+#[derive(Clone, Debug)]
+struct Range {
+    /// The type; `*` for any.
+    kind: String,
+    /// The subtype; `*` for any.
+    subtype: String,
+    /// In thousandths.
+    quality: u16,
+    /// Whether it has no parameters but the quality. Nothing here is offered with parameters, so a range with some
+    /// fits nothing.
+    is_plain: bool,
 }
 
 impl Accept {
@@ -36,7 +49,17 @@ impl Accept {
     }
 
     fn parse(header: Option<String>) -> Self {
-        let ranges = header.as_deref().unwrap_or("").split(',').take(MAX_RANGES).filter_map(parse_range).collect();
+        let mut ranges: Vec<_> =
+            header.as_deref().unwrap_or("").split(',').take(MAX_RANGES).filter_map(parse_range).collect();
+        if ranges.is_empty() && header.as_deref().is_some_and(|header| !header.trim().is_empty()) {
+            // A header that says nothing readable excludes nothing; an empty one excludes all (as in devpi).
+            ranges.push(Range {
+                kind: "*".to_owned(),
+                subtype: "*".to_owned(),
+                quality: 1000,
+                is_plain: true,
+            });
+        }
         Self { header, ranges }
     }
 
@@ -52,14 +75,14 @@ impl Accept {
         }
         let (kind, subtype) = media_type.split_once('/').unwrap_or((media_type, ""));
         // The most specific range that fits decides (RFC 9110, section 12.5.1).
-        let fitting = self.ranges.iter().filter_map(|(range_kind, range_subtype, quality)| {
-            let specificity = match (range_kind.as_str(), range_subtype.as_str()) {
+        let fitting = self.ranges.iter().filter(|range| range.is_plain).filter_map(|range| {
+            let specificity = match (range.kind.as_str(), range.subtype.as_str()) {
                 ("*", "*") => 0,
                 (range_kind, "*") if range_kind == kind => 1,
                 (range_kind, range_subtype) if (range_kind, range_subtype) == (kind, subtype) => 2,
                 _ => return None,
             };
-            Some((specificity, *quality))
+            Some((specificity, range.quality))
         });
         fitting.max().map_or(0, |(_, quality)| quality)
     }
@@ -80,16 +103,18 @@ impl Accept {
     }
 }
 
-fn parse_range(range: &str) -> Option<(String, String, u16)> {
-    let mut parts = range.split(';').map(str::trim);
+fn parse_range(text: &str) -> Option<Range> {
+    let mut parts = text.split(';').map(str::trim);
     let (kind, subtype) = parts.next()?.split_once('/')?;
-    let mut quality = 1000;
+    let (kind, subtype) = (kind.to_ascii_lowercase(), subtype.to_ascii_lowercase());
+    let mut range = Range { kind, subtype, quality: 1000, is_plain: true };
     for parameter in parts {
-        if let Some(value) = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")) {
-            quality = parse_quality(value)?;
+        match parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")) {
+            Some(value) => range.quality = parse_quality(value)?,
+            None => range.is_plain = false,
         }
     }
-    Some((kind.to_ascii_lowercase(), subtype.to_ascii_lowercase(), quality))
+    Some(range)
 }
 
 fn parse_quality(value: &str) -> Option<u16> {
@@ -208,7 +233,14 @@ mod tests {
         assert_eq!(accept.quality("image/png"), 100);
         assert!(!accept.admits("application/json"));
         assert!(Accept::parse(None).admits("application/json"));
-        assert!(!super::tests::accept("nonsense").admits("text/html"));
+    }
+
+    #[test]
+    fn unreadable_headers_exclude_nothing_and_parameters_fit_nothing() {
+        assert!(accept(";;").admits("text/html"));
+        assert!(!accept("").admits("text/html"));
+        assert!(!accept("application/json; charset=utf-8").admits("application/json"));
+        assert!(accept("application/json; charset=utf-8").mentions_json());
     }
 
     #[test]
@@ -267,9 +299,13 @@ mod tests {
 
     #[test]
     fn known_contents_are_recognised() {
-        for (value, expected) in
-            [("\"abc\"", true), ("W/\"abc\"", true), ("\"x\", \"abc\"", true), ("*", true), ("\"abd\"", false)]
-        {
+        for (value, expected) in [
+            ("\"abc\"", true),
+            ("W/\"abc\"", true),
+            ("\"x\", \"abc\"", true),
+            ("*", true),
+            ("\"abd\"", false),
+        ] {
             assert_eq!(has_etag(&headers(IF_NONE_MATCH, value), "abc"), expected, "{value}");
         }
     }

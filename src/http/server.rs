@@ -83,7 +83,8 @@ async fn respond(request: HttpRequest, payload: Payload, state: Data<State>) -> 
     let limits = state.limits;
     let accept = Accept::new(request.headers());
     let mut body = Body::new(payload, limits.request_body, limits.body_idle);
-    let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced =
+        request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     let result = if announced.is_some_and(|length: u64| length > limits.request_body) {
         Err(body.too_large())
     } else {

@@ -93,7 +93,7 @@ impl Default for HttpLimits {
             form_field: 8 * 1024 * 1024,
             form_total: 16 * 1024 * 1024,
             drained: 64 * 1024 * 1024,
-            body_idle: Duration::from_secs(60),
+            body_idle: Duration::from_mins(1),
             download_piece: 256 * 1024,
             connections: 25_000,
             request_head: Duration::from_secs(30),

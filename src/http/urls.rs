@@ -42,7 +42,7 @@ impl BaseUrl {
             (Some(url), _) | (None, Some(url)) => url.to_owned(),
             (None, None) => format!("http://{}", text(HOST).unwrap_or("localhost")),
         };
-        Self(base)
+        Self(without_standard_port(base))
     }
 
     /// The base itself.
@@ -57,7 +57,8 @@ impl BaseUrl {
 
     /// The request path without the base's own path, if it starts with that (a proxy may or may not strip it).
     pub(super) fn strip_prefix<'a>(&self, path: &'a str) -> &'a str {
-        let own_path = self.0.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+        let own_path =
+            self.0.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
         let own_path = own_path.unwrap_or("").trim_end_matches('/');
         if own_path.is_empty() {
             return path;
@@ -67,6 +68,21 @@ impl BaseUrl {
             Some(rest) if rest.starts_with('/') => rest,
             _ => path,
         }
+    }
+}
+
+/// The URL without a port that its scheme has anyway.
+fn without_standard_port(url: String) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let standard = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return url,
+    };
+    match authority.strip_suffix(standard) {
+        Some(host) => format!("{scheme}://{host}{path}"),
+        None => url,
     }
 }
 
@@ -81,7 +97,8 @@ pub(super) fn decode_path(path: &str) -> Option<String> {
 /// The path from the page at `page` to `target`; both start at the root, without leading slash.
 pub(super) fn relative(page: &str, target: &str) -> String {
     // A page's links start from its directory: its path up to the last slash.
-    let directory: Vec<&str> = page.rsplit_once('/').map_or(Vec::new(), |(directory, _)| directory.split('/').collect());
+    let directory: Vec<&str> =
+        page.rsplit_once('/').map_or(Vec::new(), |(directory, _)| directory.split('/').collect());
     let target: Vec<&str> = target.split('/').collect();
     let parents = &target[..target.len() - 1];
     let common = directory.iter().zip(parents).take_while(|(left, right)| left == right).count();
@@ -106,7 +123,23 @@ mod tests {
         assert_eq!(BaseUrl::new(&headers, None).join("alice/vol"), "http://foo.example:99/alice/vol");
         assert_eq!(BaseUrl::new(&headers, Some("https://out.example")).join(""), "https://out.example/");
         headers.insert(X_OUTSIDE_URL, HeaderValue::from_static("https://hdr.example/sub"));
-        assert_eq!(BaseUrl::new(&headers, Some("https://out.example")).join("+login"), "https://hdr.example/sub/+login");
+        assert_eq!(
+            BaseUrl::new(&headers, Some("https://out.example")).join("+login"),
+            "https://hdr.example/sub/+login"
+        );
+    }
+
+    #[test]
+    fn standard_ports_are_left_out() {
+        for (url, expected) in [
+            ("http://h:80", "http://h/x"),
+            ("https://h:443/sub", "https://h/sub/x"),
+            ("https://h:80", "https://h:80/x"),
+            ("http://[::1]:80", "http://[::1]/x"),
+            ("http://h:8080/:80", "http://h:8080/:80/x"),
+        ] {
+            assert_eq!(base(url).join("x"), expected);
+        }
     }
 
     #[test]

@@ -54,7 +54,10 @@ impl Page {
         if let Some(sha256) = file.core_metadata {
             let value = format!("=\"sha256={sha256}\"");
             // The first name is the one before PEP 714, which pip 23.1 and older read.
-            self.markup(" data-dist-info-metadata").markup(&value).markup(" data-core-metadata").markup(&value);
+            self.markup(" data-dist-info-metadata")
+                .markup(&value)
+                .markup(" data-core-metadata")
+                .markup(&value);
         }
         if let Some(requires_python) = &file.requires_python {
             self.markup(" data-requires-python=\"").text(requires_python).markup("\"");

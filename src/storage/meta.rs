@@ -78,7 +78,8 @@ pub trait Snapshot: Send {
     async fn list_projects(&mut self, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError>;
 
     /// When the project, or anything in it, last changed; `None` where the index does not have it.
-    async fn get_project(&mut self, index: &IndexName, project: &str) -> Result<Option<Serial>, StorageError>;
+    async fn get_project(&mut self, index: &IndexName, project: &str)
+    -> Result<Option<Serial>, StorageError>;
 
     /// A project's versions in the order in which they came.
     async fn list_versions(
@@ -96,7 +97,8 @@ pub trait Snapshot: Send {
     ) -> Result<Option<Release>, StorageError>;
 
     /// All releases of a project with their metadata, in the order in which they came.
-    async fn list_releases(&mut self, index: &IndexName, project: &str) -> Result<Vec<Release>, StorageError>;
+    async fn list_releases(&mut self, index: &IndexName, project: &str)
+    -> Result<Vec<Release>, StorageError>;
 
     /// The links of a project, or of one of its versions, in the order in which they came.
     async fn list_links(

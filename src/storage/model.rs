@@ -105,6 +105,13 @@ pub struct UserRecord {
     pub attributes: Map<String, Value>,
 }
 
+impl UserRecord {
+    /// A user without password and attributes.
+    pub fn new(created: Timestamp) -> Self {
+        Self { pwhash: None, created, modified: None, attributes: Map::new() }
+    }
+}
+
 /// A record together with what an expectation about it must name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<T> {

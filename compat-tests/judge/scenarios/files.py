@@ -99,7 +99,7 @@ _FURTHER = [
     get("metadata of a deleted file", f"{OLD}.metadata", 404, difference="core-metadata-on"),
     head("of a deleted file", OLD, 410),
     head("of no file", NEVER, 404),
-    head("record by head", FILE, accept=JSON),
+    head("record by head", FILE, accept=JSON, difference="head-length"),
     call("an unknown method", "LOCK", FILE, 200),
     call("patch of a file", "PATCH", FILE, 200, body=b"x"),
     *(

@@ -144,7 +144,6 @@ fn read_pieces(
 /// The content type by file name, as devpi gives it on Debian. Archives are sent as they are: never with a content
 /// coding, which would make clients unpack them.
 fn content_type(file_name: &str) -> &'static str {
-    let name = file_name.to_ascii_lowercase();
     let types = [
         (".tar.gz", "application/x-tar"),
         (".tgz", "application/x-tar"),
@@ -155,6 +154,8 @@ fn content_type(file_name: &str) -> &'static str {
         (".deb", "application/vnd.debian.binary-package"),
         (".rpm", "application/x-redhat-package-manager"),
         (".dmg", "application/x-apple-diskimage"),
+        (".TAR.GZ", "application/gzip"),
     ];
-    types.iter().find(|(suffix, _)| name.ends_with(suffix)).map_or("application/octet-stream", |(_, kind)| kind)
+    let found = types.iter().find(|(suffix, _)| file_name.ends_with(suffix));
+    found.map_or("application/octet-stream", |(_, kind)| kind)
 }

@@ -136,7 +136,9 @@ fn render_list(index: &IndexName, listed: Vec<ListedIndex>, format: SimpleFormat
     let list = ProjectList { groups: groups.collect() };
     match format {
         SimpleFormat::Json => list.render_json(),
-        SimpleFormat::Html => list.render_html(&format!("{index}: simple list (including inherited indices)")),
+        SimpleFormat::Html => {
+            list.render_html(&format!("{index}: simple list (including inherited indices)"))
+        }
     }
 }
 

@@ -24,9 +24,12 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
     call.registry().check_upload(&caller, index).await?;
     let body = call.body.clone();
     let limits = call.state.limits;
-    let ReadForm { form, file } = form::read(form_type, call.headers(), body, call.registry(), &limits).await?;
+    let ReadForm { form, file } =
+        form::read(form_type, call.headers(), body, call.registry(), &limits).await?;
     match form.get(ACTION) {
-        None | Some("") => Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json")),
+        None | Some("") => {
+            Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json"))
+        }
         Some("submit") => {
             call.registry().register(&caller, index, &form).await?;
             Ok(accepted())

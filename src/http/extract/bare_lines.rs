@@ -132,21 +132,19 @@ impl Converter {
     fn step(&mut self, converted: &mut BytesMut) -> bool {
         match self.state {
             State::Undecided | State::Standard => false,
-            State::Content => match find(&self.pending, &self.delimiter) {
-                Some(at) => {
-                    converted.extend_from_slice(&self.pending.split_to(at));
-                    converted.extend_from_slice(b"\r");
-                    converted.extend_from_slice(&self.pending.split_to(self.delimiter.len()));
-                    self.state = State::AfterDelimiter;
-                    true
-                }
-                None => {
+            State::Content => {
+                let Some(at) = find(&self.pending, &self.delimiter) else {
                     // The end may be the beginning of a delimiter.
                     let safe = self.pending.len().saturating_sub(self.delimiter.len() - 1);
                     converted.extend_from_slice(&self.pending.split_to(safe));
-                    false
-                }
-            },
+                    return false;
+                };
+                converted.extend_from_slice(&self.pending.split_to(at));
+                converted.extend_from_slice(b"\r");
+                converted.extend_from_slice(&self.pending.split_to(self.delimiter.len()));
+                self.state = State::AfterDelimiter;
+                true
+            }
             State::AfterDelimiter => match self.pending.first() {
                 None => false,
                 Some(b'\n') => {
@@ -168,8 +166,6 @@ impl Converter {
                     converted.extend_from_slice(b"\r\n");
                     if end == 0 {
                         self.state = State::Content;
-                        // An empty content is followed by its delimiter at once: the line feed counts for both.
-                        return true;
                     }
                     true
                 }

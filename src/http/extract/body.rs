@@ -57,10 +57,14 @@ impl Body {
         let mut bytes = Vec::new();
         while let Some(piece) = self.next().await {
             match piece {
-                Ok(piece) if bytes.len() + piece.len() > limit => return Err(ApiError::too_large(limit as u64)),
+                Ok(piece) if bytes.len() + piece.len() > limit => {
+                    return Err(ApiError::too_large(limit as u64));
+                }
                 Ok(piece) => bytes.extend_from_slice(&piece),
                 Err(_) if self.is_too_large() => return Err(self.too_large()),
-                Err(_) => return Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: incomplete body")),
+                Err(_) => {
+                    return Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: incomplete body"));
+                }
             }
         }
         Ok(bytes)
@@ -74,7 +78,10 @@ impl Body {
     }
 
     /// The body as a JSON object.
-    pub(in crate::http) async fn json_object(&mut self, limit: usize) -> Result<Map<String, Value>, ApiError> {
+    pub(in crate::http) async fn json_object(
+        &mut self,
+        limit: usize,
+    ) -> Result<Map<String, Value>, ApiError> {
         match self.json(limit).await? {
             Value::Object(fields) => Ok(fields),
             _ => Err(ApiError::message(StatusCode::BAD_REQUEST, "the JSON body must be an object")),

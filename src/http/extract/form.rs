@@ -40,7 +40,9 @@ impl FormType {
             "multipart/form-data" => {
                 let boundary = parameters.split(';').find_map(|parameter| {
                     let (name, value) = parameter.split_once('=')?;
-                    name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"').to_owned())
+                    name.trim()
+                        .eq_ignore_ascii_case("boundary")
+                        .then(|| value.trim().trim_matches('"').to_owned())
                 });
                 Some(Self::Multipart { boundary: boundary.unwrap_or_default() })
             }
@@ -106,7 +108,9 @@ impl FormReader<'_> {
             match file_name.map(str::to_owned) {
                 Some(file_name) if name == FILE_FIELD => self.read_file(file_name, &mut field).await?,
                 // Signatures and the like are read past, as in devpi.
-                Some(_) => while field.next().await.transpose().map_err(|error| malformed(&error))?.is_some() {},
+                Some(_) => {
+                    while field.next().await.transpose().map_err(|error| malformed(&error))?.is_some() {}
+                }
                 None => self.read_text(name, &mut field).await?,
             }
         }

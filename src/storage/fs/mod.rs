@@ -60,11 +60,7 @@ impl DirectoryStore {
             _ => fs::create_dir_all(layout.incoming())?,
         }
         sync_directory(directory)?;
-        Ok(Self {
-            layout: Arc::new(layout),
-            leases: Arc::default(),
-            pending_pieces: limits.pending_pieces,
-        })
+        Ok(Self { layout: Arc::new(layout), leases: Arc::default(), pending_pieces: limits.pending_pieces })
     }
 }
 

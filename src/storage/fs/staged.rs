@@ -65,13 +65,13 @@ impl StagedFile for DirectoryStagedFile {
         let sha256 = self.digests.sha256;
         let layout = Arc::clone(&self.layout);
         let lease = DirectoryLease::new(Arc::clone(&self.leases), Arc::clone(&layout), sha256).await;
-        spawn_blocking(move || self.keep_blocking()).await??;
+        spawn_blocking(move || (*self).keep_blocking()).await??;
         Ok(Box::new(lease))
     }
 }
 
 impl DirectoryStagedFile {
-    fn keep_blocking(self: Box<Self>) -> Result<(), StorageError> {
+    fn keep_blocking(self) -> Result<(), StorageError> {
         let sha256 = self.digests.sha256;
         let target = self.layout.file(&sha256);
         File::create(self.layout.mark(&sha256))?;

@@ -142,14 +142,15 @@ fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
         return Err(StorageError::Damaged("the database belongs to another program".to_owned()));
     }
     let Some(steps) = usize::try_from(version).ok().and_then(|version| SCHEMA_STEPS.get(version..)) else {
-        let text = format!("the database has schema version {version}, made by a newer release of this program");
+        let text =
+            format!("the database has schema version {version}, made by a newer release of this program");
         return Err(StorageError::Damaged(text));
     };
     for step in steps {
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_STEPS.len() as i64)?;
+    transaction.pragma_update(None, "user_version", rows::to_integer(SCHEMA_STEPS.len() as u64))?;
     transaction.commit()?;
     Ok(())
 }

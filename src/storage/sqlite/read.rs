@@ -12,7 +12,8 @@ use crate::pep::metadata::ReleaseMetadata;
 use crate::storage::StorageError;
 use crate::storage::meta::Change;
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath, UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
+    UserRecord,
 };
 
 /// Joins a project to its index; both must be present.
@@ -47,7 +48,10 @@ pub(super) fn changes_since(
     })
 }
 
-pub(super) fn get_user(connection: &Connection, name: &str) -> Result<Option<Stored<UserRecord>>, StorageError> {
+pub(super) fn get_user(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<Stored<UserRecord>>, StorageError> {
     let sql = "SELECT revision, record FROM users WHERE name = ?1 AND removed_at IS NULL";
     let read = |row: &Row<'_>| Ok(Stored { revision: rows::serial(row, 0)?, value: rows::json(row, 1)? });
     Ok(connection.prepare_cached(sql)?.query_row([name], read).optional()?)
@@ -82,7 +86,10 @@ pub(super) fn list_indexes(
     })
 }
 
-pub(super) fn list_projects(connection: &Connection, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError> {
+pub(super) fn list_projects(
+    connection: &Connection,
+    index: &IndexName,
+) -> Result<Vec<Arc<str>>, StorageError> {
     let sql = format!(
         "SELECT projects.name FROM {PRESENT_PROJECT} WHERE user = ?1 AND indexes.name = ?2 ORDER BY projects.name"
     );
@@ -171,7 +178,10 @@ pub(super) fn get_file(connection: &Connection, path: &StoredPath) -> Result<Fil
     Ok(found.unwrap_or(FileState::Unknown))
 }
 
-pub(super) fn get_document(connection: &Connection, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
+pub(super) fn get_document(
+    connection: &Connection,
+    sha256: &Sha256,
+) -> Result<Option<Vec<u8>>, StorageError> {
     let sql = "SELECT body FROM documents WHERE sha256 = ?1";
     Ok(connection.prepare_cached(sql)?.query_row([sha256.as_bytes()], |row| row.get(0)).optional()?)
 }

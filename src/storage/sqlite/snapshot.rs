@@ -15,7 +15,8 @@ use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath, UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
+    UserRecord,
 };
 
 /// A bounded pool of reading connections.
@@ -152,7 +153,11 @@ impl Snapshot for SqliteSnapshot {
         self.query(move |connection| read::list_projects(connection, &index)).await
     }
 
-    async fn get_project(&mut self, index: &IndexName, project: &str) -> Result<Option<Serial>, StorageError> {
+    async fn get_project(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Option<Serial>, StorageError> {
         let (index, project) = (index.clone(), project.to_owned());
         self.query(move |connection| read::get_project(connection, &index, &project)).await
     }
@@ -179,7 +184,11 @@ impl Snapshot for SqliteSnapshot {
         .await
     }
 
-    async fn list_releases(&mut self, index: &IndexName, project: &str) -> Result<Vec<Release>, StorageError> {
+    async fn list_releases(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<Release>, StorageError> {
         let (index, project) = (index.clone(), project.to_owned());
         self.query(move |connection| read::list_releases(connection, &index, &project, None)).await
     }

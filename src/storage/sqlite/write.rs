@@ -9,12 +9,15 @@ use tracing::{debug, error};
 
 use super::rows::to_integer;
 use super::{Newest, SqliteLimits, read};
+use crate::pep::digest::Sha256;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
 use crate::storage::meta::{
     ChangeSet, Commit, CommitError, CommitListener, ExistingMetadata, Expectation, Operation,
 };
-use crate::storage::model::{IndexName, IndexSettings, Link, Serial, Stored, StoredPath, Touched, UserRecord};
+use crate::storage::model::{
+    IndexName, IndexSettings, Link, Serial, Stored, StoredPath, Touched, UserRecord,
+};
 
 /// A change set on its way to the writer, and the way back for the outcome.
 struct Request {
@@ -219,7 +222,9 @@ impl<'a> Application<'a> {
                 let project_id = self.ensure_project(index, project)?;
                 let stored = read::list_releases(self.connection, index, project.normal(), Some(version))?;
                 let metadata = match (stored.first(), existing) {
-                    (Some(release), ExistingMetadata::Update) => release.metadata.clone().updated_with(metadata),
+                    (Some(release), ExistingMetadata::Update) => {
+                        release.metadata.clone().updated_with(metadata)
+                    }
                     _ => metadata.clone().complete(),
                 };
                 if stored.first().is_some_and(|release| release.metadata == metadata) {
@@ -292,15 +297,14 @@ impl<'a> Application<'a> {
 
     fn put_index(&mut self, index: &IndexName, settings: &IndexSettings) -> Result<(), CommitError> {
         let serial = to_integer(self.serial.0);
-        let id = match self.find_index(index)? {
-            Some(id) => id,
-            None => {
-                self.execute(
-                    "INSERT INTO indexes (user, name, added_at) VALUES (?1, ?2, ?3)",
-                    params![index.user, index.index, serial],
-                )?;
-                self.connection.last_insert_rowid()
-            }
+        let id = if let Some(id) = self.find_index(index)? {
+            id
+        } else {
+            self.execute(
+                "INSERT INTO indexes (user, name, added_at) VALUES (?1, ?2, ?3)",
+                params![index.user, index.index, serial],
+            )?;
+            self.connection.last_insert_rowid()
         };
         self.end("index_settings", "index_id = ?2", params![id])?;
         self.execute(
@@ -341,7 +345,7 @@ impl<'a> Application<'a> {
                 link.sha256.as_bytes(),
                 to_integer(link.size),
                 link.uploaded_at.as_microsecond(),
-                link.core_metadata.as_ref().map(|sha256| sha256.as_bytes()),
+                link.core_metadata.as_ref().map(Sha256::as_bytes),
                 serde_json::to_string(&link.log).map_err(StorageError::from)?,
                 to_integer(self.serial.0)
             ],
@@ -369,7 +373,8 @@ impl<'a> Application<'a> {
         let sql = "SELECT added_at FROM links \
                    WHERE project_id = ?1 AND version = ?2 AND file_name = ?3 AND removed_at IS NULL";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_row(params![project_id, version, file_name], |row| super::rows::serial(row, 0));
+        let found =
+            statement.query_row(params![project_id, version, file_name], |row| super::rows::serial(row, 0));
         Ok(found.optional()?)
     }
 
@@ -401,7 +406,12 @@ impl<'a> Application<'a> {
         Ok(())
     }
 
-    fn touch_project(&mut self, index: &IndexName, project: &ProjectName, id: i64) -> Result<(), CommitError> {
+    fn touch_project(
+        &mut self,
+        index: &IndexName,
+        project: &ProjectName,
+        id: i64,
+    ) -> Result<(), CommitError> {
         let serial = to_integer(self.serial.0);
         self.execute("UPDATE projects SET revision = ?2 WHERE id = ?1", params![id, serial])?;
         self.touch(Touched::Project(index.clone(), project.clone()));
@@ -428,7 +438,12 @@ impl<'a> Application<'a> {
     }
 
     /// Ends the lifetime of the present rows of `table` for which `condition` (with parameters from `?2`) holds.
-    fn end(&self, table: &str, condition: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<(), StorageError> {
+    fn end(
+        &self,
+        table: &str,
+        condition: &str,
+        parameters: &[&dyn rusqlite::ToSql],
+    ) -> Result<(), StorageError> {
         let sql = format!("UPDATE {table} SET removed_at = ?1 WHERE removed_at IS NULL AND {condition}");
         let serial = to_integer(self.serial.0);
         let mut all: Vec<&dyn rusqlite::ToSql> = vec![&serial];
