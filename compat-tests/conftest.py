@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import BIN, VENVS, Index, Server, Shell
+
+from clients import VENVS, Shell
+from harness import BIN, Index, Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +48,8 @@ def pytest_runtest_makereport():
 @pytest.fixture(scope="session", autouse=True)
 def everything_is_built() -> None:
     """Says what is missing, rather than fail a hundred times."""
-    missing = [path for path in (BIN / "devpi-server", VENVS / "clients/bin/devpi") if not path.exists()]
+    needed = [BIN / "devpi-server", *(VENVS / name for name in ("clients", "poetry", "hatch", "legacy"))]
+    missing = [path for path in needed if not path.exists()]
     if missing:
         pytest.exit(f"missing: {', '.join(map(str, missing))} (see the top of compat-tests/conftest.py)", 2)
 

@@ -1,30 +1,25 @@
-"""The two sides of every test: a server of ours on a directory of its own, and a user's shell with the real clients."""
+"""The server's side of every test: a process of ours on a directory of its own."""
 
 import base64
-import contextlib
-import fcntl
 import hashlib
 import hmac
 import itertools
 import os
-import pty
 import re
-import select
 import signal
 import socket
 import subprocess
-import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import requests
+from argon2.low_level import Type, hash_secret_raw
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("WHEELHOUSE_BIN", REPOSITORY / "target/debug")).absolute()
-VENVS = REPOSITORY / ".venvs"
 
 ROOT_PASSWORD = "root-pw-1"
 SECRET = "compat-tests know this secret, so they can forge login tokens."
@@ -32,7 +27,9 @@ SECRET = "compat-tests know this secret, so they can forge login tokens."
 CHEAP_KEY = ("--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1")
 
 DEADLINE = 60.0
+# For names that no other test has.
 numbers = itertools.count(1)
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -42,7 +39,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(condition, what: str, deadline: float = DEADLINE):
+def wait_until(condition: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
     """Polls until ``condition()`` gives something true, and returns that."""
     end = time.monotonic() + deadline
     while not (value := condition()):
@@ -56,7 +53,7 @@ def server_environment(**extra: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **extra}
 
 
-def tool(name: str, *arguments: object, env: Mapping[str, str] = {}, **options) -> subprocess.CompletedProcess[str]:
+def tool(name: str, *arguments: object, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
     """Runs one of our command line programs to its end."""
     return subprocess.run(
         [BIN / name, *map(str, arguments)],
@@ -65,7 +62,6 @@ def tool(name: str, *arguments: object, env: Mapping[str, str] = {}, **options) 
         capture_output=True,
         text=True,
         timeout=DEADLINE,
-        **options,
     )
 
 
@@ -253,9 +249,9 @@ class Server:
 
     # Making things
 
-    def new_user(self, prefix: str = "user") -> tuple[str, str]:
+    def new_user(self) -> tuple[str, str]:
         """Adds a user whose name no other test uses."""
-        name, password = f"{prefix}{next(numbers)}", "user-pw-1"
+        name, password = f"user{next(numbers)}", "user-pw-1"
         self.api("PUT", f"/{name}", body={"password": password})
         return name, password
 
@@ -282,8 +278,6 @@ def expect_uploaded(answer: requests.Response) -> None:
 
 def forge_token(user: str, issued_at: float) -> str:
     """A login token as the server itself would have issued it at that time, made from the secret alone."""
-    from argon2.low_level import Type, hash_secret_raw
-
     key = hash_secret_raw(SECRET.encode(), b"devpi-server-auth", 1, 8, 1, 16, Type.ID)
     stamp = int(issued_at).to_bytes(8, "big").lstrip(b"\0")
     signed = f'["{user}", [], true].{_base64url(stamp)}'
@@ -293,138 +287,3 @@ def forge_token(user: str, issued_at: float) -> str:
 
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-class Shell:
-    """A user at a terminal: a home directory of its own, and the clients with nobody's settings but that home's."""
-
-    def __init__(self, home: Path):
-        self.home = home
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.env = {
-            "PATH": f"{VENVS / 'clients/bin'}:/usr/bin:/bin",
-            "HOME": str(home),
-            "XDG_CONFIG_HOME": str(home / ".config"),
-            "XDG_CACHE_HOME": str(home / ".cache"),
-            "XDG_DATA_HOME": str(home / ".data"),
-            "DEVPI_CLIENTDIR": str(home / ".devpi/client"),
-            "TMPDIR": str(home),
-            "LANG": "C.UTF-8",
-            "COLUMNS": "400",
-            "NO_COLOR": "1",
-            "TERM": "dumb",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_NO_INPUT": "1",
-            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-            "PYTHONNOUSERSITE": "1",
-            "UV_PYTHON": str(VENVS / "clients/bin/python"),
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV_NO_PROGRESS": "1",
-        }
-
-    def run(
-        self,
-        program: str | Path,
-        *arguments: object,
-        code: int = 0,
-        input: str = "",
-        cwd: Path | None = None,
-        env: Mapping[str, str] = {},
-    ) -> str:
-        """Runs a program without a terminal; it must end with ``code``. Gives what it printed."""
-        done = subprocess.run(
-            [str(program), *map(str, arguments)],
-            env=self.env | dict(env),
-            cwd=cwd or self.home,
-            input=input,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            timeout=300,
-        )
-        shown = f"$ {Path(program).name} {' '.join(map(str, arguments))}\n{done.stdout}"
-        print(shown)
-        assert done.returncode == code, f"exit status {done.returncode}, not {code}:\n{shown}"
-        return done.stdout
-
-    def devpi(self, *arguments: object, **options) -> str:
-        return self.run("devpi", *arguments, **options)
-
-    def pip(self, *arguments: object, **options) -> str:
-        return self.run("pip", *arguments, **options)
-
-    def uv(self, *arguments: object, **options) -> str:
-        return self.run("uv", *arguments, **options)
-
-    def twine(self, *arguments: object, **options) -> str:
-        return self.run("twine", *arguments, **options)
-
-    def use(self, index: Index) -> None:
-        """``devpi use`` and ``devpi login`` as the owner of an index."""
-        self.devpi("use", index.url)
-        self.devpi("login", index.user, "--password", index.password)
-
-    def venv(self, *, with_pip: bool = False) -> Path:
-        """A fresh virtual environment."""
-        path = self.home / f"venv-{next(numbers)}"
-        if with_pip:
-            self.run("python", "-m", "venv", path)
-        else:
-            self.uv("venv", "--no-config", path)
-        return path
-
-    def installed(self, venv: Path, module: str) -> str:
-        """The version of a sample that is installed in a virtual environment."""
-        return self.run(venv / "bin/python", "-c", f"import {module}; print({module}.__version__)").strip()
-
-
-class Hidden(str):
-    """A line to type only when the terminal does not show what is typed."""
-
-
-def interact(command: list[object], *dialogue: tuple[str, str], env: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a program on a terminal of its own and answers its prompts: pairs of the text awaited and the line typed.
-
-    Gives its exit status and all that stood on the terminal.
-    """
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env=dict(env),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
-    os.close(theirs)
-    shown, answered = "", 0
-    try:
-        for chunk in _terminal_output(ours):
-            shown += chunk
-            if answered < len(dialogue) and dialogue[answered][0] in shown.rpartition("\n")[2]:
-                line = dialogue[answered][1]
-                if isinstance(line, Hidden):
-                    wait_until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO, "a password would be shown", 10)
-                os.write(ours, line.encode() + b"\n")
-                shown += "\n"
-                answered += 1
-        status = process.wait(DEADLINE)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-    assert answered == len(dialogue), f"never asked for {dialogue[answered][0]!r}:\n{shown}"
-    return status, shown
-
-
-def _terminal_output(terminal: int) -> Iterator[str]:
-    """What a program writes to its terminal, until it lets go of it."""
-    while select.select([terminal], [], [], DEADLINE)[0]:
-        with contextlib.suppress(OSError):
-            if data := os.read(terminal, 4096):
-                yield data.decode(errors="replace")
-                continue
-        return
-    raise AssertionError("the program neither says anything nor ends")

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import packages
 import pytest
+
+import packages
 from harness import BIN, DEADLINE, ROOT_PASSWORD, Index, Server, expect_uploaded, server_environment
 
 MIB = 1024 * 1024
@@ -349,7 +350,7 @@ def test_full_disk(small_disk: Server) -> None:
 # Starting
 
 
-def start_refused(server: Server, command: list[str] | None = None, code: int = 1) -> str:
+def start_refused(server: Server, command: list[str] | None = None) -> str:
     """Runs a server that must end by itself; gives all that it wrote."""
     done = subprocess.run(
         command or server.command(),
@@ -360,15 +361,18 @@ def start_refused(server: Server, command: list[str] | None = None, code: int = 
         text=True,
         timeout=DEADLINE,
     )
-    assert done.returncode == code, done.stdout
+    assert done.returncode == 1, done.stdout
     return done.stdout
 
 
 @pytest.mark.ours
-def test_serverdir_in_use(server: Server, index: Index) -> None:
-    """Two servers on one directory would tread on each other; devpi-server lets them."""
+@pytest.mark.parametrize("program", ["devpi-server", "devpi-passwd"])
+def test_serverdir_in_use(server: Server, index: Index, program: str) -> None:
+    """Two programs on one directory would tread on each other; devpi-server lets them."""
     command = server.command()
     command[command.index("--port") + 1] = "0"
+    if program == "devpi-passwd":
+        command = [str(BIN / "devpi-passwd"), "--serverdir", str(server.serverdir), "root"]
     with unchanged(server, index):
         shown = start_refused(server, command)
         assert any(line.startswith("fatal: ") and str(server.serverdir) in line for line in shown.splitlines()), shown

@@ -7,23 +7,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 
-import packages
 import pytest
 import requests
 from argon2 import PasswordHasher
-from harness import (
-    BIN,
-    CHEAP_KEY,
-    DEADLINE,
-    ROOT_PASSWORD,
-    SECRET,
-    Hidden,
-    Server,
-    free_port,
-    interact,
-    server_environment,
-    tool,
-)
+
+import packages
+from clients import Hidden, interact
+from harness import BIN, CHEAP_KEY, DEADLINE, ROOT_PASSWORD, SECRET, Server, free_port, server_environment, tool, wait_until
 
 NO_DATA = "contains no devpi-server data, use devpi-init to initialize."
 
@@ -165,6 +155,8 @@ def test_an_upload_under_way_is_finished_first(new_server: Callable[..., Server]
         connection.putheader(name, value)
     connection.putheader("Authorization", f"Basic {b64encode(':'.join(index.auth).encode()).decode()}")
     connection.endheaders(request.body[:500_000])
+    # Under way means that the server has begun to take in the file, not only that the kernel has taken the connection.
+    wait_until(lambda: any((server.serverdir / "incoming").iterdir()), "the upload to begin")
     server.process.send_signal(signal.SIGTERM)
     connection.send(request.body[500_000:])
     assert connection.getresponse().status == 200
@@ -381,7 +373,9 @@ def test_passwd_asks_for_the_user(new_server: Callable[..., Server]) -> None:
     user, _ = server.new_user()
     server.stop()
     prompts = ("User to set password for: ", f"enter password for {user}: ", f"repeat password for {user}: ")
-    status, shown = passwd(server, dialogue=list(zip(prompts, (user, Hidden("new-pw-123"), Hidden("new-pw-123")))))
+    status, shown = passwd(
+        server, dialogue=list(zip(prompts, (user, Hidden("new-pw-123"), Hidden("new-pw-123")), strict=True))
+    )
     assert status == 0, shown
     server.start()
     assert can_log_in(server, user, "new-pw-123")

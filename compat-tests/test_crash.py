@@ -1,4 +1,4 @@
-"""The server is killed while uploads run, as by a power cut: what was acknowledged is there, and nothing is half there."""
+"""The server is killed while uploads run: what was acknowledged is there, and nothing is half there."""
 
 import http.client
 import random
@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-import packages
 import pytest
 import requests
-from harness import DEADLINE, Index, Server, Shell, expect_uploaded, forge_token
+
+import packages
+from clients import Shell
+from harness import DEADLINE, Index, Server, expect_uploaded, forge_token
 
 UPLOADERS = 4
 

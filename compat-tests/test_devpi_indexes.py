@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from harness import Index, Server, Shell
+
+from clients import Shell
+from harness import Index, Server
 
 DEFAULTS = {
     "type": "stage",

@@ -3,9 +3,11 @@
 import tarfile
 from pathlib import Path
 
-import packages
 import pytest
-from harness import Index, Server, Shell
+
+import packages
+from clients import Shell
+from harness import Index, Server
 
 
 def release(server: Server, index: Index, project: str, version: str) -> dict:

@@ -5,7 +5,9 @@ import re
 import time
 
 import pytest
-from harness import ROOT_PASSWORD, VENVS, Hidden, Index, Server, Shell, forge_token, interact
+
+from clients import VENVS, Hidden, Shell, interact
+from harness import ROOT_PASSWORD, Index, Server, forge_token
 
 
 def replace_token(shell: Shell, server: Server, user: str, token: str) -> None:

@@ -1,13 +1,15 @@
 """``devpi user`` and ``devpi passwd``."""
 
 import pytest
-from harness import ROOT_PASSWORD, VENVS, Hidden, Index, Server, Shell, interact, numbers
+
+from clients import VENVS, Hidden, Shell, interact
+from harness import ROOT_PASSWORD, Index, Server, numbers
 
 DEVPI = VENVS / "clients/bin/devpi"
 
 
 @pytest.fixture
-def name(server: Server) -> str:
+def name() -> str:
     """A user name that is not taken."""
     return f"fresh{next(numbers)}"
 

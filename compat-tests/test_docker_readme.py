@@ -1,15 +1,17 @@
 """A team's container, by its README: set up with DEVPI_PASSWORD, one index of root that all upload to and install from.
 
-No container is needed here: what runs in it is ``devpi-server --init`` (ours; devpi-server needs ``devpi-init`` before).
+No container is needed here: what runs in it is ``devpi-server --init``. (Without it, ``devpi-init`` comes first.)
 """
 
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-import packages
 import pytest
-from harness import CHEAP_KEY, VENVS, Server, Shell, tool, wait_until
+
+import packages
+from clients import VENVS, Shell
+from harness import CHEAP_KEY, Server, tool, wait_until
 
 PASSWORD = "the-deployed-password"
 

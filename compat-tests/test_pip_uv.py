@@ -7,9 +7,11 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import packages
 import pytest
-from harness import Index, Server, Shell, expect_uploaded
+
+import packages
+from clients import Shell
+from harness import Index, Server, expect_uploaded
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import packages
 import pytest
-from harness import VENVS, Index, Server, Shell
+
+import packages
+from clients import VENVS, Shell
+from harness import Index, Server
 
 # Uploads everything below a directory named dist; told the exit status to expect, gives what was shown.
 Publish = Callable[..., str]

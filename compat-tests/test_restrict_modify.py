@@ -1,11 +1,13 @@
-"""``devpi-server --restrict-modify root``: only root makes and changes users and indexes; uploads stay with the ACLs."""
+"""``devpi-server --restrict-modify root``: only root makes and changes users and indexes; uploads follow the ACLs."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import packages
 import pytest
-from harness import ROOT_PASSWORD, Index, Server, Shell
+
+import packages
+from clients import Shell
+from harness import ROOT_PASSWORD, Index, Server
 
 
 @pytest.fixture(scope="module")

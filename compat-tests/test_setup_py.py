@@ -1,14 +1,17 @@
 """``python setup.py upload`` and ``register``, as old projects still release themselves.
 
-Both write multipart bodies of their own: the upload begins with an empty line and its file has no content type;
-the registration ends its lines with a bare line feed and sends credentials only when asked with the realm ``pypi``.
+Both write multipart bodies of their own: the upload begins with an empty line, its file has no content type, and its
+``blake2_256_digest`` is the full BLAKE2b of 64 bytes; the registration ends its lines with a bare line feed and sends
+credentials only when asked with the realm ``pypi``.
 """
 
 from pathlib import Path
 
-import packages
 import pytest
-from harness import VENVS, Index, Server, Shell
+
+import packages
+from clients import VENVS, Shell
+from harness import Index, Server
 
 PYTHON = VENVS / "legacy/bin/python"
 

@@ -15,11 +15,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-import packages
 import pytest
 import zstandard
-from harness import Index, Server, expect_uploaded
 from requests.structures import CaseInsensitiveDict
+
+import packages
+from harness import Index, Server, expect_uploaded
 
 HTML = "text/html"
 JSON = "application/vnd.pypi.simple.v1+json"

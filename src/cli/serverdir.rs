@@ -80,8 +80,9 @@ impl ServerDir {
             return Err(Fatal::new(text).into());
         }
         fs::create_dir_all(path).with_context(|| format!("cannot create '{}'", path.display()))?;
-        let lock = lock(path)?;
         check_empty(path)?;
+        let lock = lock(path)?;
+        remove_leftovers(path)?;
         let mut bytes = [0; UUID_BYTES];
         getrandom::fill(&mut bytes)?;
         let node = NodeInfo { uuid: hex::encode(bytes), role: "standalone".to_owned() };
@@ -183,7 +184,11 @@ fn check_empty(path: &Path) -> anyhow::Result<()> {
         );
         return Err(Fatal::new(text).into());
     }
-    // An initialisation that was interrupted left a database without nodeinfo: it starts again from nothing.
+    Ok(())
+}
+
+/// Removes what an interrupted initialisation has left: a database without nodeinfo.
+fn remove_leftovers(path: &Path) -> anyhow::Result<()> {
     for name in [DATABASE, "wheelhouse.sqlite-wal", "wheelhouse.sqlite-shm"] {
         match fs::remove_file(path.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),

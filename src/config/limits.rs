@@ -69,9 +69,9 @@ pub struct LimitOptions {
     /// How often a change is tried again when others were faster.
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub commit_attempts: usize,
-    /// How many pieces of an arriving file may wait for the disk.
-    #[arg(long, value_name = "COUNT", default_value_t = 16)]
-    pub pending_pieces: usize,
+    /// How much of an arriving file is written to disk at once, in bytes; as much again may arrive meanwhile.
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144)]
+    pub upload_buffer_size: usize,
     /// How much of a file is read and sent at once, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u64).range(1..))]
     pub download_piece_size: u64,
@@ -142,6 +142,6 @@ impl LimitOptions {
 
     /// The bounds of the file store.
     pub fn directory(&self) -> DirectoryLimits {
-        DirectoryLimits { pending_pieces: self.pending_pieces.max(1) }
+        DirectoryLimits { write_buffer: self.upload_buffer_size }
     }
 }

@@ -16,12 +16,15 @@ use crate::pep::filename::{self, ArchiveKind, FileNameError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::{NameError, ProjectName};
 use crate::storage::StorageError;
-use crate::storage::files::StagedFile;
+use crate::storage::files::{IncomingFile, StagedFile};
 use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Operation, Snapshot};
 use crate::storage::model::{IndexName, Link, LogEntry, Relation, Stored, StoredPath};
 
 /// The longest version that is taken, in bytes.
 const MAX_VERSION_BYTES: usize = 255;
+
+/// The length of an uncut BLAKE2b hash in hexadecimal digits.
+const FULL_BLAKE2_DIGITS: usize = 128;
 
 /// Why an upload was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +161,7 @@ impl Registry {
     }
 
     /// Starts to take in a file, to be handed to [`Registry::upload`] when it is whole.
-    pub async fn stage_file(&self) -> Result<crate::storage::files::StagedWriter, StorageError> {
+    pub async fn stage_file(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
         self.files.stage().await
     }
 
@@ -393,6 +396,8 @@ fn check_digests(form: &UploadForm, digests: &FileDigests) -> Result<(), UploadE
         [("sha256_digest", &sha256), ("blake2_256_digest", &digests.blake2_256), ("md5_digest", &digests.md5)]
     {
         match form.get(field) {
+            // distutils sends BLAKE2b with its full 64 bytes under this name; sha256_digest comes along with it.
+            Some(sent) if field == "blake2_256_digest" && sent.len() == FULL_BLAKE2_DIGITS => {}
             Some(sent) if !sent.is_empty() && !sent.eq_ignore_ascii_case(right) => {
                 return Err(UploadError::WrongDigest { field, sent: python::quote(sent) });
             }
@@ -456,6 +461,7 @@ mod tests {
             ("blake2_256_digest", ""),
         ]);
         assert!(check_digests(&right, &digests).is_ok());
+        assert!(check_digests(&form(&[("blake2_256_digest", &"a".repeat(128))]), &digests).is_ok());
         let error = check_digests(&form(&[("md5_digest", "bad")]), &digests).unwrap_err();
         assert_eq!(error.to_string(), "md5_digest 'bad' does not match the uploaded file");
     }

@@ -8,8 +8,6 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::StorageError;
 use crate::pep::digest::{FileDigests, Sha256};
@@ -18,7 +16,7 @@ use crate::pep::digest::{FileDigests, Sha256};
 #[async_trait]
 pub trait FileStore: Send + Sync {
     /// Starts to take in a new content. Nothing of it can be read before it is kept.
-    async fn stage(&self) -> Result<StagedWriter, StorageError>;
+    async fn stage(&self) -> Result<Box<dyn IncomingFile>, StorageError>;
 
     /// Opens a content for reading; `None` where it is not there.
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError>;
@@ -48,43 +46,14 @@ pub trait Lease: Send + Sync {
     async fn discard(self: Box<Self>, references: &dyn References) -> Result<(), StorageError>;
 }
 
-/// What goes to the task that writes a staged content.
-#[derive(Debug)]
-pub enum Piece {
-    /// The next bytes.
-    Data(Bytes),
-    /// There are no more: the content is whole.
-    End,
-}
-
-/// The receiving end of a new content. Dropping it without [`StagedWriter::finish`] leaves nothing behind.
-pub struct StagedWriter {
-    pieces: mpsc::Sender<Piece>,
-    result: JoinHandle<Result<Box<dyn StagedFile>, StorageError>>,
-}
-
-impl StagedWriter {
-    /// A writer whose pieces go through `pieces` to the task that will give `result`.
-    pub fn new(
-        pieces: mpsc::Sender<Piece>,
-        result: JoinHandle<Result<Box<dyn StagedFile>, StorageError>>,
-    ) -> Self {
-        Self { pieces, result }
-    }
-
-    /// Takes the next piece; waits while too many earlier ones are still to be written.
-    ///
-    /// After a failure further pieces are passed over, and [`StagedWriter::finish`] tells what went wrong.
-    pub async fn write(&mut self, piece: Bytes) {
-        // Sending fails only where the task has ended early; then its result tells why.
-        let _ended = self.pieces.send(Piece::Data(piece)).await;
-    }
+/// A content on its way in. Dropping it without [`IncomingFile::finish`] leaves nothing behind.
+#[async_trait]
+pub trait IncomingFile: Send {
+    /// Takes the next piece; waits while too much of what came before is still to be written.
+    async fn write(&mut self, piece: Bytes) -> Result<(), StorageError>;
 
     /// Ends the content and returns it, still unkept.
-    pub async fn finish(self) -> Result<Box<dyn StagedFile>, StorageError> {
-        let _ended = self.pieces.send(Piece::End).await;
-        self.result.await?
-    }
+    async fn finish(self: Box<Self>) -> Result<Box<dyn StagedFile>, StorageError>;
 }
 
 /// A content that has arrived whole but is not kept yet. Dropping it leaves nothing behind.

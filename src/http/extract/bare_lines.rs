@@ -71,6 +71,8 @@ enum State {
     AfterDelimiter,
     /// Among a part's header lines.
     Headers,
+    /// After the last delimiter: what comes does not count.
+    Epilogue,
 }
 
 struct Converter {
@@ -145,20 +147,29 @@ impl Converter {
                 self.state = State::AfterDelimiter;
                 true
             }
-            State::AfterDelimiter => match self.pending.first() {
-                None => false,
-                Some(b'\n') => {
+            State::AfterDelimiter => match self.pending.as_ref() {
+                [] | [b'-'] => false,
+                [b'\n', ..] => {
                     let _line_feed = self.pending.split_to(1);
                     converted.extend_from_slice(b"\r\n");
                     self.state = State::Headers;
                     true
                 }
-                // The last delimiter, or the boundary was only the beginning of a longer line.
-                Some(_) => {
+                [b'-', b'-', ..] => {
+                    converted.extend_from_slice(b"--\r\n");
+                    self.state = State::Epilogue;
+                    true
+                }
+                // The boundary was only the beginning of a longer line.
+                _ => {
                     self.state = State::Content;
                     true
                 }
             },
+            State::Epilogue => {
+                self.pending.clear();
+                false
+            }
             State::Headers => match self.pending.iter().position(|byte| *byte == b'\n') {
                 Some(end) => {
                     converted.extend_from_slice(self.pending.split_to(end).trim_ascii_end());
@@ -199,9 +210,9 @@ mod tests {
     }
 
     const BARE: &[u8] = b"\n--XX\nContent-Disposition: form-data; name=\":action\"\n\nsubmit\n--XX\n\
-        Content-Disposition: form-data; name=\"content\"\n\na\nb\r\n\x00\n-XX\n\n--XX\nA: b\n\n\n--XX--\n";
+        Content-Disposition: form-data; name=\"content\"\n\na\nb\r\n\x00\n-XX\n\n--XX\nA: b\n\n\n--XX--\nrest";
     const STANDARD: &[u8] = b"\n\r\n--XX\r\nContent-Disposition: form-data; name=\":action\"\r\n\r\nsubmit\r\n--XX\r\n\
-        Content-Disposition: form-data; name=\"content\"\r\n\r\na\nb\r\n\x00\n-XX\n\r\n--XX\r\nA: b\r\n\r\n\r\n--XX--\n";
+        Content-Disposition: form-data; name=\"content\"\r\n\r\na\nb\r\n\x00\n-XX\n\r\n--XX\r\nA: b\r\n\r\n\r\n--XX--\r\n";
 
     #[test]
     fn lines_become_standard_and_contents_stay() {
@@ -222,7 +233,7 @@ mod tests {
         fn contents_survive(content in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'-'), Just(b'X'), any::<u8>()], 0..60), piece in 1usize..9) {
             prop_assume!(find(&content, b"--XX").is_none());
             let body = [b"--XX\nA: b\n\n".as_slice(), &content, b"\n--XX--\n"].concat();
-            let expected = [b"\r\n--XX\r\nA: b\r\n\r\n".as_slice(), &content, b"\r\n--XX--\n"].concat();
+            let expected = [b"\r\n--XX\r\nA: b\r\n\r\n".as_slice(), &content, b"\r\n--XX--\r\n"].concat();
             prop_assert_eq!(convert(&body, piece), expected);
         }
     }

@@ -143,11 +143,11 @@ impl FormReader<'_> {
         if self.read.file.is_some() {
             return Err(bad_form("the form has more than one content field"));
         }
-        let mut writer = self.registry.stage_file().await?;
+        let mut incoming = self.registry.stage_file().await?;
         while let Some(piece) = field.next().await {
-            writer.write(piece.map_err(|error| malformed(&error))?).await;
+            incoming.write(piece.map_err(|error| malformed(&error))?).await?;
         }
-        let staged = writer.finish().await?;
+        let staged = incoming.finish().await?;
         self.read.file = Some(UploadedFile { name, staged });
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! when the commit is made. Nothing is ever changed in place, so a content in `files` is always whole.
 
 mod blob;
+mod incoming;
 mod lease;
 mod staged;
 
@@ -22,28 +23,29 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use self::blob::DirectoryFile;
+use self::incoming::DirectoryIncomingFile;
 use self::lease::Leases;
 use super::StorageError;
-use super::files::{FileStore, References, StagedWriter, StoredFile};
+use super::files::{FileStore, IncomingFile, References, StoredFile};
 use crate::pep::digest::Sha256;
 
 /// A [`FileStore`] in a directory of the local file system.
 pub struct DirectoryStore {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
-    pending_pieces: usize,
+    limits: DirectoryLimits,
 }
 
 /// Bounds of a [`DirectoryStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryLimits {
-    /// How many pieces of one arriving file may wait for the disk.
-    pub pending_pieces: usize,
+    /// How many bytes of an arriving file are written to disk at once; as many again may arrive meanwhile.
+    pub write_buffer: usize,
 }
 
 impl Default for DirectoryLimits {
     fn default() -> Self {
-        Self { pending_pieces: 16 }
+        Self { write_buffer: 256 * 1024 }
     }
 }
 
@@ -60,18 +62,16 @@ impl DirectoryStore {
             _ => fs::create_dir_all(layout.incoming())?,
         }
         sync_directory(directory)?;
-        Ok(Self { layout: Arc::new(layout), leases: Arc::default(), pending_pieces: limits.pending_pieces })
+        Ok(Self { layout: Arc::new(layout), leases: Arc::default(), limits })
     }
 }
 
 #[async_trait]
 impl FileStore for DirectoryStore {
-    async fn stage(&self) -> Result<StagedWriter, StorageError> {
-        let layout = Arc::clone(&self.layout);
-        let leases = Arc::clone(&self.leases);
-        let (sender, receiver) = tokio::sync::mpsc::channel(self.pending_pieces);
-        let task = spawn_blocking(move || staged::receive(layout, leases, receiver));
-        Ok(StagedWriter::new(sender, task))
+    async fn stage(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
+        let (layout, leases) = (Arc::clone(&self.layout), Arc::clone(&self.leases));
+        let incoming = DirectoryIncomingFile::create(layout, leases, self.limits.write_buffer).await?;
+        Ok(Box::new(incoming))
     }
 
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {

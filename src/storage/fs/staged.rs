@@ -1,50 +1,25 @@
-//! Contents on their way into the store.
+//! Contents that have arrived and wait for a decision.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::lease::{DirectoryLease, Leases};
 use super::{Layout, sync_directory};
-use crate::pep::digest::{FileDigests, FileHasher};
+use crate::pep::digest::FileDigests;
 use crate::storage::StorageError;
-use crate::storage::files::{Lease, Piece, StagedFile};
-
-/// Writes pieces to a temporary file and hashes them, until the end comes or the sender goes. Blocks.
-pub(super) fn receive(
-    layout: Arc<Layout>,
-    leases: Arc<Leases>,
-    mut pieces: mpsc::Receiver<Piece>,
-) -> Result<Box<dyn StagedFile>, StorageError> {
-    let mut temporary = NamedTempFile::new_in(layout.incoming())?;
-    let mut hasher = FileHasher::default();
-    let mut size = 0;
-    loop {
-        match pieces.blocking_recv() {
-            Some(Piece::Data(data)) => {
-                temporary.write_all(&data)?;
-                hasher.update(&data);
-                size += data.len() as u64;
-            }
-            Some(Piece::End) => break,
-            None => return Err(StorageError::Closed),
-        }
-    }
-    Ok(Box::new(DirectoryStagedFile { layout, leases, temporary, digests: hasher.finish(), size }))
-}
+use crate::storage::files::{Lease, StagedFile};
 
 /// A content in the `incoming` directory.
-struct DirectoryStagedFile {
-    layout: Arc<Layout>,
-    leases: Arc<Leases>,
-    temporary: NamedTempFile,
-    digests: FileDigests,
-    size: u64,
+pub(super) struct DirectoryStagedFile {
+    pub(super) layout: Arc<Layout>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) temporary: NamedTempFile,
+    pub(super) digests: FileDigests,
+    pub(super) size: u64,
 }
 
 #[async_trait]

@@ -1,0 +1,51 @@
+# `make test` installs what the tests need and runs everything. See CONTRIBUTING.md.
+
+CARGO ?= cargo
+VENVS := .venvs
+PYTEST := $(VENVS)/clients/bin/pytest
+export WHEELHOUSE_BIN ?= $(CURDIR)/target/debug
+
+# cargo-nextest is faster and kinder to read, but cargo itself will do.
+NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
+
+.PHONY: test lint test-rust test-compat venvs build image bench soak deny clean
+
+test: lint test-rust test-compat
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked --lib --quiet
+
+test-rust:
+ifeq ($(NEXTEST),yes)
+	$(CARGO) nextest run --locked --no-fail-fast
+else
+	$(CARGO) test --locked --no-fail-fast
+endif
+
+build:
+	$(CARGO) build --locked
+
+venvs:
+	compat-tests/setup.sh
+
+test-compat: build venvs
+	cd compat-tests && ../$(PYTEST) -n 2 --dist loadgroup
+
+image: venvs
+	compat-tests/image.sh
+
+bench: venvs
+	$(CARGO) build --release --locked
+	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench
+
+soak: build venvs
+	cd compat-tests && LARGE_UPLOAD_MIB=2048 CRASH_ROUNDS=50 ../$(PYTEST) test_large_upload.py test_crash.py
+
+deny:
+	$(CARGO) deny check
+
+clean:
+	$(CARGO) clean
+	rm -rf $(VENVS)
