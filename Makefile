@@ -31,7 +31,7 @@ venvs:
 	compat-tests/setup.sh
 
 test-compat: build venvs
-	cd compat-tests && ../$(PYTEST) -n 2 --dist loadgroup
+	cd compat-tests && ../$(PYTEST) -n 2 --dist loadfile
 
 image: venvs
 	compat-tests/image.sh
@@ -41,7 +41,7 @@ bench: venvs
 	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench
 
 soak: build venvs
-	cd compat-tests && LARGE_UPLOAD_MIB=2048 CRASH_ROUNDS=50 ../$(PYTEST) test_large_upload.py test_crash.py
+	cd compat-tests && COMPAT_LARGE_MIB=2048 ../$(PYTEST) test_large_upload.py test_crash.py
 
 deny:
 	$(CARGO) deny check

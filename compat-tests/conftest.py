@@ -17,6 +17,9 @@ import pytest
 from clients import VENVS, Shell
 from harness import BIN, Index, Server
 
+# Prints the judge's counts at the end, also when another process ran it.
+pytest_plugins = ("judge.plugin",)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

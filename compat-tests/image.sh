@@ -8,7 +8,7 @@
 # with debootstrap and this machine's Rust toolchain, under the names that the Dockerfile uses. (So what is tested is
 # the Dockerfile, not the published base images.) The containers run in a network of their own: port 3141 may be taken.
 #
-# IMAGE_CACHE     where base images, downloaded crates and compiled dependencies are kept between runs
+# IMAGE_CACHE     where base images, downloaded crates, compiled dependencies and the image are kept between runs
 #                 (default .venvs/image-cache); remove it to build from nothing
 # DEBIAN_MIRROR   where debootstrap downloads from, if its default will not do
 set -euo pipefail
@@ -66,7 +66,6 @@ clean_up() {
     fi
     if [[ -n $work ]]; then
         b rm --all > /dev/null 2>&1
-        b rmi "$image" > /dev/null 2>&1
         rm -rf "$work"
     fi
     exit "$status"
@@ -172,12 +171,25 @@ if [[ ! -d $cache/registry ]]; then
 fi
 mkdir -p "$cache/target"
 
-say "Building the image"
-nice buildah --root "$store" --runroot "$work/run" --storage-driver "$driver" build \
-    --isolation chroot --pull-never --layers=false --format docker \
-    --volume "$cache/registry:/usr/local/cargo/registry" --volume "$cache/target:/build/target" \
-    --tag "$image" "$repository" 2>&1 | grep --line-buffered -vE '^ +(Compiling|Downloaded) ' \
-    || die "the image cannot be built"
+# All that goes into the image.
+context=$(
+    cd "$repository"
+    echo "$inputs"
+    sha256sum Dockerfile .dockerignore
+    sed -n 's/^!//p' .dockerignore | while read -r name; do find "$name" -type f -print0; done | sort -z | xargs -0 sha256sum
+)
+if has_image "$image" && [[ -f $store/context && $(cat "$store/context") == "$context" ]]; then
+    say "The image is up to date"
+else
+    say "Building the image"
+    b rmi --force "$image" > /dev/null 2>&1 || true
+    nice buildah --root "$store" --runroot "$work/run" --storage-driver "$driver" build \
+        --isolation chroot --pull-never --layers=false --format docker \
+        --volume "$cache/registry:/usr/local/cargo/registry" --volume "$cache/target:/build/target" \
+        --tag "$image" "$repository" 2>&1 | grep --line-buffered -vE '^ +(Compiling|Downloaded) ' \
+        || die "the image cannot be built"
+    echo "$context" > "$store/context"
+fi
 
 say "Checking the image"
 b inspect --type image "$image" > "$work/image.json"
@@ -234,9 +246,11 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
 data=$work/data
 mkdir "$data"
 
-new_container() {
+new_container() { # takes the place of $container
     b rm "$container" > /dev/null
     container=$(b from --pull-never "$image")
+    # buildah would mount a directory of its own there, and ignore ours.
+    b config --volume /data- "$container"
 }
 
 in_container() { # [OPTION…] -- COMMAND…: in the network and with the data
@@ -315,6 +329,13 @@ user_gets() { # TEXT COMMAND…: the command succeeds and prints the text
     contains "$shown" "$text"
 }
 
+user_gets_error() { # TEXT COMMAND…: the command fails and prints the text
+    local text=$1 shown
+    shift
+    ! shown=$(user "$@" 2>&1) || { printf '%s\n' "$shown"; return 1; }
+    contains "$shown" "$text"
+}
+
 upload() { # VERSION
     user rm -rf project
     user python -c 'import pathlib, packages, sys; packages.project(pathlib.Path("project"), "our-library", sys.argv[1])' \
@@ -330,6 +351,7 @@ install() { # VERSION
 }
 
 mkdir "$work/home"
+new_container
 
 say "A volume for the server's user"
 prepare() { in_container --user root "$container" -- "${entrypoint[@]}" prepare-data; }
@@ -362,17 +384,18 @@ check "the server took the place of the entry point" not processes --exact docke
 check "the server runs as the user devpi" equal "$(ps -o uid=,gid= -p "$(processes --exact devpi-server)" | tr -s ' ')" " 314 314"
 check "the password is not in the list of its arguments" \
     not grep -qaF "$password" "/proc/$(processes --exact devpi-server)/cmdline"
-check "all in the volume belongs to that user" equal "$(find "$data" ! -uid 314)" ""
+check "the volume has the data" test -e "$data/.nodeinfo"
+check "all in it belongs to that user" equal "$(find "$data" ! -uid 314)" ""
 
 say "The clients"
-check "devpi use" user_gets "current devpi index" devpi use "$url"
-check "an empty password is refused" not user devpi login root --password=
+check "devpi use" user_gets "using server: $url/" devpi use "$url"
+check "an empty password is refused" user_gets_error "401 Unauthorized" devpi login root --password=
 check "devpi login" user_gets "logged in 'root'" devpi login root "--password=$password"
 check "devpi index -c root/starcount" user_gets "root/starcount" devpi index -c root/starcount
 check "devpi use root/starcount" user_gets "root/starcount" devpi use root/starcount
 check "devpi upload" upload 1.0
 check "pip install" install 1.0
-check "only root makes users" not user env DEVPI_CLIENTDIR=other sh -c \
+check "only root makes users" user_gets_error "403 Forbidden" env DEVPI_CLIENTDIR=other sh -c \
     "devpi use '$url' && devpi user -c mallory password=secret-12"
 
 say "Another container on the same volume"

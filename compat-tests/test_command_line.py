@@ -13,7 +13,18 @@ from argon2 import PasswordHasher
 
 import packages
 from clients import Hidden, interact
-from harness import BIN, CHEAP_KEY, DEADLINE, ROOT_PASSWORD, SECRET, Server, free_port, server_environment, tool, wait_until
+from harness import (
+    BIN,
+    CHEAP_KEY,
+    DEADLINE,
+    ROOT_PASSWORD,
+    SECRET,
+    Server,
+    free_port,
+    server_environment,
+    tool,
+    wait_until,
+)
 
 NO_DATA = "contains no devpi-server data, use devpi-init to initialize."
 

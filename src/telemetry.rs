@@ -1,27 +1,35 @@
 //! Setting up logs.
 //!
-//! Lines go to standard output, as devpi's do. One span surrounds each request; one line at level INFO ends it.
+//! Lines go to standard output, as devpi's do, by way of a thread of their own: whoever reads them must not be able to
+//! stop the server by reading slowly. One span surrounds each request; one line at level INFO ends it.
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
-/// Starts logging. To be called once; later calls change nothing.
-pub fn start(debug: bool, format: LogFormat) {
+/// How many lines may wait for the reader; further ones are dropped.
+const PENDING_LINES: usize = 10_000;
+
+/// Starts logging, until the returned guard is dropped. To be called once; later calls change nothing.
+pub fn start(debug: bool, format: LogFormat) -> WorkerGuard {
     let level = if debug { "debug" } else { "info" };
     // The framework's own start-up lines say nothing that ours do not.
     let filter = EnvFilter::new(format!("{level},actix_server=warn"));
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(PENDING_LINES)
+        .finish(std::io::stdout());
     let registry = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let started = match format {
-        LogFormat::Text => {
-            let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false);
-            registry.with(lines).try_init()
-        }
-        LogFormat::Json => registry.with(tracing_subscriber::fmt::layer().json()).try_init(),
+        LogFormat::Text => registry.with(lines.with_target(false).with_ansi(false)).try_init(),
+        LogFormat::Json => registry.with(lines.json()).try_init(),
     };
     if started.is_err() {
         tracing::debug!("logging was set up before");
     }
+    guard
 }

@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 
 use super::password::{PasswordError, PasswordHasher, is_current};
 use super::secret::{KeyCost, Secret};
@@ -162,8 +162,12 @@ impl Authenticator {
         self.signer
             .get_or_try_init(async || {
                 let (secret, cost) = (Arc::clone(&self.secret), self.key_cost);
-                let key = spawn_blocking(move || secret.derive_token_key(cost)).await;
-                let key = key.map_err(|error| AuthError::Failed(error.into()))?;
+                // A thread of its own: it takes seconds, and a server that stops must not wait for it.
+                let (sender, receiver) = oneshot::channel();
+                std::thread::spawn(move || {
+                    let _nobody_waits = sender.send(secret.derive_token_key(cost));
+                });
+                let key = receiver.await.map_err(|error| AuthError::Failed(error.into()))?;
                 Ok(TokenSigner::new(&key.map_err(|error| AuthError::Failed(error.into()))?))
             })
             .await

@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 /// The parameters of new hashes: memory in KiB, passes, lanes (those of passlib and argon2-cffi).
 const NEW_HASHES: (u32, u32, u32) = (65_536, 3, 4);
 
-/// The most memory, in KiB, and the most passes that a stored hash may ask for. Anybody may store a hash where
+/// The most memory, in KiB, passes and lanes that a stored hash may ask for: what any release of passlib has made. Anybody may store a hash where
 /// anybody may create users, so an excessive one would be a way to bring the server down.
-const MAX_STORED: (u32, u32) = (262_144, 16);
+const MAX_STORED: (u32, u32, u32) = (131_072, 6, 16);
 
 /// Why a password could not be hashed or checked.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,12 @@ impl PasswordHasher {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _permit = self.permits.acquire().await.map_err(failed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(failed)?;
+        // The permit goes with the work, which goes on even if nobody waits for it any more.
+        let work = move || {
+            let _permit = permit;
+            work()
+        };
         spawn_blocking(work).await.map_err(failed)?
     }
 }
@@ -80,12 +85,13 @@ pub fn is_current(hash: &str) -> bool {
 pub fn check_hash(hash: &str) -> Result<(), PasswordError> {
     let parsed = PasswordHash::new(hash).map_err(|_| PasswordError::UnusableHash)?;
     let params = Params::try_from(&parsed).map_err(|_| PasswordError::UnusableHash)?;
-    let (max_memory, max_passes) = MAX_STORED;
+    let (max_memory, max_passes, max_lanes) = MAX_STORED;
     let usable = parsed.algorithm.as_str().starts_with("argon2")
         && parsed.salt.is_some()
         && parsed.hash.is_some()
         && params.m_cost() <= max_memory
-        && params.t_cost() <= max_passes;
+        && params.t_cost() <= max_passes
+        && params.p_cost() <= max_lanes;
     if usable { Ok(()) } else { Err(PasswordError::UnusableHash) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -78,8 +78,15 @@ pub struct KeyCost {
 }
 
 impl Secret {
-    /// Reads a secret file, after checking that nobody else can.
+    /// Reads a secret file, after checking that nobody else can read or replace it.
     pub fn read(path: &Path) -> Result<Self, SecretError> {
+        let secret = Self::read_own(path)?;
+        check_folder(path)?;
+        Ok(secret)
+    }
+
+    /// Reads a secret file in a directory of our own: whoever may write there may do anything anyway.
+    pub fn read_own(path: &Path) -> Result<Self, SecretError> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(SecretError::Missing),
@@ -91,7 +98,6 @@ impl Secret {
         if metadata.mode() & 0o070 != 0 {
             return Err(SecretError::GroupAccessible);
         }
-        check_folder(path)?;
         let mut content = Vec::new();
         fs::File::open(path)?.take(MAX_SECRET_BYTES).read_to_end(&mut content)?;
         check_strength(&content)?;
@@ -103,11 +109,15 @@ impl Secret {
         use std::io::Write;
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(std::io::Error::from)?;
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        // The mode given above is subject to the umask; this one is not.
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        let absolute = std::path::absolute(path)?;
+        let folder = absolute.parent().ok_or(SecretError::Missing)?;
+        // Comes into its place whole or not at all: half a secret would keep the server from starting.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
         file.write_all(STANDARD.encode(bytes).as_bytes())?;
-        Ok(file.sync_all()?)
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        Ok(fs::File::open(folder)?.sync_all()?)
     }
 
     /// Derives the token key. Blocks, with the default cost for seconds and with 512 MiB of memory.

@@ -6,6 +6,7 @@ use quick_cache::sync::Cache;
 
 use crate::domain::Registry;
 use crate::domain::stale::{Stale, StaleObserver};
+use crate::domain::user::MAX_NAME_BYTES;
 use crate::storage::StorageError;
 use crate::storage::model::UserRecord;
 
@@ -27,6 +28,10 @@ impl UserCache {
         registry: &Registry,
         name: &str,
     ) -> Result<Option<Arc<UserRecord>>, StorageError> {
+        // No user has a longer name; anybody may ask for one, and it would be remembered.
+        if name.len() > MAX_NAME_BYTES {
+            return Ok(None);
+        }
         let name: Arc<str> = name.into();
         match self.records.get_value_or_guard_async(&name).await {
             Ok(record) => Ok(record),

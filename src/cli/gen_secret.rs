@@ -23,7 +23,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    telemetry::start(options.common.debug, options.common.log_format);
+    let _logging = telemetry::start(options.common.debug, options.common.log_format);
     for text in warnings {
         warn!("{text}");
     }

@@ -1,7 +1,6 @@
 //! `devpi-init`: makes a new server directory.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
@@ -13,9 +12,7 @@ use super::program::Fatal;
 use super::serverdir::{self, ServerDir};
 use crate::auth::password::{PasswordHasher, check_hash};
 use crate::config::{CommonOptions, InitOptions, LimitOptions, StorageOptions};
-use crate::domain::Registry;
 use crate::domain::acl::{AccessPolicy, Caller, ROOT};
-use crate::domain::clock::Clock;
 use crate::domain::user::NewPassword;
 use crate::telemetry;
 
@@ -35,7 +32,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    telemetry::start(options.common.debug, options.common.log_format);
+    let _logging = telemetry::start(options.common.debug, options.common.log_format);
     for text in warnings {
         warn!("{text}");
     }
@@ -68,23 +65,15 @@ pub(super) async fn initialise(
             hash
         }
     };
-    let directory = ServerDir::create(path)?;
-    let stores = directory.open_stores(limits)?;
-    let registry = Registry::open(
-        Arc::clone(&stores.meta),
-        stores.files,
-        AccessPolicy::default(),
-        Clock::system(),
-        limits.registry(),
-        Vec::new(),
-    )
+    ServerDir::create(path, limits, async |stores| {
+        let registry = stores.registry(AccessPolicy::default(), limits, Vec::new()).await?;
+        registry
+            .create_user(&Caller::anonymous(), ROOT, NewPassword::Hash(hash), &Map::new())
+            .await
+            .context("cannot create the user root")?;
+        Ok(registry.close().await?)
+    })
     .await?;
-    registry
-        .create_user(&Caller::anonymous(), ROOT, NewPassword::Hash(hash), &Map::new())
-        .await
-        .context("cannot create the user root")?;
-    registry.close().await?;
-    directory.finish_creation()?;
     info!("initialised {}", path.display());
     Ok(())
 }

@@ -7,4 +7,4 @@ mod program;
 mod serve;
 mod serverdir;
 
-pub use program::run;
+pub use program::{run, server_command};

@@ -1,7 +1,6 @@
 //! `devpi-passwd`: sets the password of a user, without a running server.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::sync::Arc;
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,9 +12,8 @@ use super::serverdir::{self, ServerDir};
 use crate::auth::password::PasswordHasher;
 use crate::config::{CommonOptions, LimitOptions, StorageOptions};
 use crate::domain::acl::{AccessPolicy, Caller, ROOT};
-use crate::domain::clock::Clock;
+use crate::domain::quote;
 use crate::domain::user::NewPassword;
-use crate::domain::{Registry, quote};
 use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Set the password of a user; the server must not be running.";
@@ -37,7 +35,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    telemetry::start(options.common.debug, options.common.log_format);
+    let _logging = telemetry::start(options.common.debug, options.common.log_format);
     for text in warnings {
         warn!("{text}");
     }
@@ -54,15 +52,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
 
 async fn set_password(directory: &ServerDir, user: &str, limits: &LimitOptions) -> anyhow::Result<()> {
     let stores = directory.open_stores(limits)?;
-    let registry = Registry::open(
-        Arc::clone(&stores.meta),
-        stores.files,
-        AccessPolicy::default(),
-        Clock::system(),
-        limits.registry(),
-        Vec::new(),
-    )
-    .await?;
+    let registry = stores.registry(AccessPolicy::default(), limits, Vec::new()).await?;
     if registry.find_user_record(user).await?.is_none() {
         return Err(Fatal::new(format!("user {} not found", quote(user))).into());
     }
@@ -98,6 +88,8 @@ fn ask(prompt: &str) -> anyhow::Result<String> {
     stdout.write_all(prompt.as_bytes())?;
     stdout.flush()?;
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
+    if std::io::stdin().lock().read_line(&mut line)? == 0 {
+        return Err(Fatal::new("no password set").into());
+    }
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

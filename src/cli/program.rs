@@ -45,12 +45,20 @@ fn start<O: Args + FromArgMatches>(
     about: &'static str,
     run: impl FnOnce(O, Vec<String>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let command = Command::new(name).about(about).infer_long_args(true).args_override_self(true);
-    let command = O::augment_args(command);
-    let Layered { command, warnings } = layer(command, arguments, &|name| std::env::var(name).ok())?;
+    let definition = define::<O>(name, about);
+    let Layered { command, warnings } = layer(definition, arguments, &|name| std::env::var(name).ok())?;
     // Prints usage errors and help by itself, and ends with status 2 or 0.
     let matches = command.get_matches_from(arguments);
     run(O::from_arg_matches(&matches)?, warnings)
+}
+
+fn define<O: Args>(name: &'static str, about: &'static str) -> Command {
+    O::augment_args(Command::new(name).about(about).infer_long_args(true).args_override_self(true))
+}
+
+/// The definition of `devpi-server`'s command line, from which its documentation is made.
+pub fn server_command() -> Command {
+    define::<serve::Options>("devpi-server", serve::ABOUT)
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {

@@ -7,10 +7,10 @@ use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{ArgAction, Args};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::init::{RootPassword, initialise};
 use super::program::{Fatal, say};
@@ -22,9 +22,9 @@ use crate::config::{
     CommonOptions, InitOptions, LimitOptions, ListenOptions, Role, SecurityOptions, StorageOptions,
     UnusedOptions,
 };
-use crate::domain::Registry;
 use crate::domain::acl::ROOT;
 use crate::domain::clock::Clock;
+use crate::domain::stale::StaleObserver;
 use crate::http::server::{self, DEVPI_VERSION, Listener, VERSION};
 use crate::http::{FileCache, HttpSettings, NodeInfo, PageCache, State};
 use crate::telemetry;
@@ -33,6 +33,9 @@ pub(super) const ABOUT: &str = "Serve private Python packages; a drop-in replace
 
 /// The variable with the password of the user root, for `--init`.
 const PASSWORD_VARIABLE: &str = "DEVPI_PASSWORD";
+
+/// How many files are open for other things than connections.
+const RESERVED_FILES: usize = 128;
 
 /// The length of a generated password in bytes, before it is made printable.
 const GENERATED_PASSWORD_BYTES: usize = 15;
@@ -70,7 +73,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
     if options.version {
         return Ok(say(&format!("{DEVPI_VERSION} (Wheelhouse {VERSION})"))?);
     }
-    telemetry::start(options.common.debug, options.common.log_format);
+    let _logging = telemetry::start(options.common.debug, options.common.log_format);
     for text in warnings {
         warn!("{text}");
     }
@@ -95,23 +98,20 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     // Taken before anything is written: a taken port must not leave a half started server behind.
     let bound = options.listen.bind().map_err(Fatal::new)?;
     let first_start = options.init && !serverdir::is_initialised(&path);
-    let generated = if first_start { initialise_first(&path, given.clone(), &options).await? } else { None };
+    let mut generated = false;
+    if first_start {
+        generated = initialise_first(&path, given.clone(), &options).await?;
+    }
 
     let directory = ServerDir::open(&path)?;
     let secret = read_secret(&options, &directory)?;
     let stores = directory.open_stores(&options.limits)?;
     let users = Arc::new(UserCache::new(options.limits.user_cache_items));
     let pages = Arc::new(PageCache::new(options.limits.page_cache_size));
-    let files = Arc::new(FileCache::new(options.limits.file_cache_items));
-    let registry = Registry::open(
-        stores.meta,
-        stores.files,
-        options.security.policy(),
-        Clock::system(),
-        options.limits.registry(),
-        vec![Arc::clone(&users) as _, Arc::clone(&pages) as _, Arc::clone(&files) as _],
-    )
-    .await?;
+    let files =
+        Arc::new(FileCache::new(options.limits.file_cache_items, options.limits.core_metadata_cache_size));
+    let observers: Vec<Arc<dyn StaleObserver>> = vec![users.clone(), pages.clone(), files.clone()];
+    let registry = stores.registry(options.security.policy(), &options.limits, observers).await?;
     let registry = Arc::new(registry);
     let removed = registry.sweep().await.context("cannot sweep the file store")?;
     if removed > 0 {
@@ -132,7 +132,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     }
 
     let (listeners, urls): (Vec<Listener>, Vec<String>) = bound.into_iter().unzip();
-    let state = State {
+    let mut state = State {
         registry: Arc::clone(&registry),
         authenticator: Arc::clone(&authenticator),
         pages,
@@ -150,56 +150,54 @@ async fn serve(options: Options) -> anyhow::Result<()> {
             port: options.listen.port,
         },
     };
+    state.limits.connections = allow_connections(state.limits.connections);
     let server = server::serve(state, listeners, options.listen.threads)?;
-    let preparing = prepare(authenticator);
     announce(&directory, &urls);
     if options.init {
-        explain(&urls, generated.as_ref())?;
+        explain(&urls, generated)?;
     }
-    run_until_signal(server).await?;
-    preparing.await.context("deriving the token key panicked")?;
+    run_until_signal(server, &authenticator).await?;
     registry.close().await.context("cannot close the storage")?;
     info!("stopped");
     Ok(())
 }
 
-/// Initialises the directory. Returns the password of root if it was made up.
+/// Initialises the directory. A password that is made up is printed before it counts: nobody could log in if it were
+/// lost. Returns whether one was made up.
 async fn initialise_first(
     path: &Path,
     given: Option<SecretString>,
     options: &Options,
-) -> anyhow::Result<Option<SecretString>> {
+) -> anyhow::Result<bool> {
     if let Some(password) = given {
         initialise(path, RootPassword::Text(password), &options.limits).await?;
-        return Ok(None);
+        return Ok(false);
     }
     let mut bytes = [0; GENERATED_PASSWORD_BYTES];
     getrandom::fill(&mut bytes)?;
     let password = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
-    initialise(path, RootPassword::Text(password.clone()), &options.limits).await?;
-    Ok(Some(password))
+    say(&format!("\nThe password of the user root is\n\n    {}\n", password.expose_secret()))?;
+    say("It is not shown again.\n")?;
+    initialise(path, RootPassword::Text(password), &options.limits).await?;
+    Ok(true)
 }
 
 /// The secret of the login tokens. With `--init` one is kept in the directory, so that logins survive a restart.
 fn read_secret(options: &Options, directory: &ServerDir) -> anyhow::Result<Secret> {
+    if let Some(path) = &options.security.secretfile {
+        info!("Using secret file '{}'.", path.display());
+        return Ok(Secret::read(path).map_err(Fatal::new)?);
+    }
     let own = directory.secret();
-    let path = match &options.security.secretfile {
-        Some(path) => path,
-        None if own.exists() => &own,
-        None if options.init => {
-            Secret::create(&own).map_err(Fatal::new)?;
-            &own
-        }
-        None => {
-            warn!(
-                "No secret file provided, creating a new random secret. Login tokens issued before are invalid."
-            );
-            return Ok(Secret::PerStart);
-        }
-    };
-    let secret = Secret::read(path).map_err(Fatal::new)?;
-    info!("Using secret file '{}'.", path.display());
-    Ok(secret)
+    if options.init && !own.exists() {
+        Secret::create(&own).map_err(Fatal::new)?;
+    }
+    if own.exists() {
+        info!("Using secret file '{}'.", own.display());
+        return Ok(Secret::read_own(&own).map_err(Fatal::new)?);
+    }
+    warn!("No secret file provided, creating a new random secret. Login tokens issued before are invalid.");
+    Ok(Secret::PerStart)
 }
 
 /// A password that is given at each start must stay the right one: whoever changes it there must not believe that
@@ -223,13 +221,21 @@ async fn check_password(
     }
 }
 
-/// Derives the token key behind the first requests.
-fn prepare(authenticator: Arc<Authenticator>) -> JoinHandle<()> {
-    tokio::task::spawn_local(async move {
-        if let Err(cause) = authenticator.prepare().await {
-            error!(%cause, "logins are not possible");
-        }
-    })
+/// Raises the limit of open files as far as the system lets it, and fits the number of connections to it: one more
+/// than that, and nothing can be opened any more, no file and no database either.
+fn allow_connections(wanted: usize) -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, raised).is_ok() {
+        limit = raised;
+    }
+    let available = limit.current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    // Each connection may read a file as well.
+    let possible = (available.saturating_sub(RESERVED_FILES) / 2).max(1);
+    if possible < wanted {
+        info!("at most {possible} connections at once, as the system allows {available} open files");
+    }
+    wanted.min(possible)
 }
 
 fn announce(directory: &ServerDir, urls: &[String]) {
@@ -244,18 +250,9 @@ fn announce(directory: &ServerDir, urls: &[String]) {
 }
 
 /// Says what to do next.
-fn explain(urls: &[String], generated: Option<&SecretString>) -> std::io::Result<()> {
+fn explain(urls: &[String], generated: bool) -> std::io::Result<()> {
     let Some(url) = urls.iter().find(|url| url.starts_with("http")) else { return Ok(()) };
-    let password = match generated {
-        Some(password) => {
-            say(&format!(
-                "\nThe password of the user root is\n\n    {}\n\nIt is not shown again.",
-                password.expose_secret()
-            ))?;
-            "PASSWORD"
-        }
-        None => "$DEVPI_PASSWORD",
-    };
+    let password = if generated { "PASSWORD" } else { "$DEVPI_PASSWORD" };
     let host = url.trim_start_matches("http://");
     say(&format!(
         "
@@ -288,17 +285,34 @@ or once for all, in pip.conf:
     ))
 }
 
-/// Serves until SIGINT or SIGTERM, and until the requests under way are finished.
-async fn run_until_signal(server: actix_web::dev::Server) -> anyhow::Result<()> {
+/// Serves until SIGINT or SIGTERM, and until the requests under way are finished or a second signal comes. Meanwhile
+/// the token key is derived, behind the first requests.
+async fn run_until_signal(
+    server: actix_web::dev::Server,
+    authenticator: &Authenticator,
+) -> anyhow::Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let handle = server.handle();
     let mut serving = tokio::task::spawn_local(server);
-    tokio::select! {
-        result = &mut serving => return Ok(result.context("the server panicked")??),
-        _ = interrupted.recv() => info!("interrupted, stopping"),
-        _ = terminated.recv() => info!("terminated, stopping"),
+    let mut prepared = false;
+    loop {
+        tokio::select! {
+            result = &mut serving => return Ok(result.context("the server panicked")??),
+            result = authenticator.prepare(), if !prepared => {
+                result.context("logins are not possible")?;
+                prepared = true;
+            }
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+        }
     }
-    server::stop(handle).await;
+    info!("stopping; a second signal does not wait for requests under way");
+    let graceful = handle.stop(true);
+    tokio::select! {
+        () = graceful => {}
+        _ = interrupted.recv() => handle.stop(false).await,
+        _ = terminated.recv() => handle.stop(false).await,
+    }
     Ok(serving.await.context("the server panicked")??)
 }

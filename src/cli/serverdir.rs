@@ -10,14 +10,21 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::program::Fatal;
 use crate::config::{LimitOptions, StorageOptions};
+use crate::domain::Registry;
+use crate::domain::acl::AccessPolicy;
+use crate::domain::clock::Clock;
+use crate::domain::stale::StaleObserver;
+use crate::storage::StorageError;
 use crate::storage::files::FileStore;
 use crate::storage::fs::DirectoryStore;
 use crate::storage::meta::MetaStore;
@@ -27,6 +34,9 @@ const NODEINFO: &str = ".nodeinfo";
 const LOCK: &str = ".lock";
 const SECRET: &str = ".secret";
 const DATABASE: &str = "wheelhouse.sqlite";
+
+/// The database while it is being made.
+const UNFINISHED_DATABASE: &str = "unfinished.sqlite";
 
 /// A file of devpi-server that ours does not have.
 const DEVPI_MARK: &str = ".serverversion";
@@ -53,8 +63,8 @@ pub(super) struct ServerDir {
 
 /// The stores in a directory.
 pub(super) struct Stores {
-    pub(super) meta: Arc<dyn MetaStore>,
-    pub(super) files: Arc<dyn FileStore>,
+    meta: Arc<dyn MetaStore>,
+    files: Arc<dyn FileStore>,
 }
 
 /// The directory that the options name. Fails for a storage that this server does not have.
@@ -67,56 +77,64 @@ pub(super) fn path(options: &StorageOptions) -> Result<PathBuf, Fatal> {
     Ok(options.serverdir(std::env::home_dir()))
 }
 
-/// Whether there is data in the directory.
+/// Whether there is data in the directory. The database decides: it comes into its place when it is complete.
 pub(super) fn is_initialised(path: &Path) -> bool {
-    path.join(NODEINFO).exists()
+    path.join(DATABASE).exists() || path.join(NODEINFO).exists()
 }
 
 impl ServerDir {
-    /// Makes a new directory with an empty database. It must be absent or as good as empty.
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
-        if is_initialised(path) {
-            let text = format!("The path '{}' already contains devpi-server data.", path.display());
-            return Err(Fatal::new(text).into());
-        }
-        fs::create_dir_all(path).with_context(|| format!("cannot create '{}'", path.display()))?;
+    /// Makes a new directory for `fill` to put data into. It must be absent or as good as empty.
+    ///
+    /// The database is made under another name and gets its own when it is complete, so whatever interrupts this
+    /// leaves either no data or all of it.
+    pub(super) async fn create(
+        path: &Path,
+        limits: &LimitOptions,
+        fill: impl AsyncFnOnce(Stores) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        check_absent(path)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot create '{}'", path.display()))?;
         check_empty(path)?;
-        let lock = lock(path)?;
-        remove_leftovers(path)?;
-        let mut bytes = [0; UUID_BYTES];
-        getrandom::fill(&mut bytes)?;
-        let node = NodeInfo { uuid: hex::encode(bytes), role: "standalone".to_owned() };
-        Ok(Self { path: path.to_owned(), node, _lock: lock })
-    }
-
-    /// Writes down that the directory is initialised; the last step of an initialisation.
-    pub(super) fn finish_creation(&self) -> anyhow::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-        serde_json::to_writer(&mut file, &self.node)?;
-        file.as_file().sync_all()?;
-        file.persist(self.path.join(NODEINFO))?;
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        let _lock = lock(path)?;
+        // Again, now that nobody else can be doing the same.
+        check_absent(path)?;
+        let unfinished = path.join(UNFINISHED_DATABASE);
+        for suffix in ["", "-wal", "-shm"] {
+            remove_if_there(&path.join(format!("{UNFINISHED_DATABASE}{suffix}")))?;
+        }
+        fill(open_stores(path, &unfinished, limits)?).await?;
+        write_nodeinfo(path)?;
+        fs::rename(&unfinished, path.join(DATABASE))?;
+        Ok(File::open(path)?.sync_all()?)
     }
 
     /// Opens a directory with data.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        if !is_initialised(path) {
-            let text =
-                format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
-            return Err(Fatal::new(text).into());
-        }
         if path.join(DEVPI_MARK).exists() {
             let text = format!(
                 "The path '{shown}' contains data of the Python devpi-server, which this server can't take over yet."
             );
             return Err(Fatal::new(text).into());
         }
+        if !is_initialised(path) {
+            let text =
+                format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
+            return Err(Fatal::new(text).into());
+        }
         if !path.join(DATABASE).exists() {
             return Err(Fatal::new(format!("No sqlite storage found in {shown}.")).into());
         }
         let lock = lock(path)?;
+        if !path.join(NODEINFO).exists() {
+            // Lost by a copy without hidden files; the data does not depend on it.
+            warn!("'{shown}/{NODEINFO}' is missing, the server gets a new uuid");
+            write_nodeinfo(path)?;
+        }
         let text = fs::read_to_string(path.join(NODEINFO))?;
         let node: NodeInfo =
             serde_json::from_str(&text).with_context(|| format!("'{shown}/{NODEINFO}' is damaged"))?;
@@ -143,13 +161,39 @@ impl ServerDir {
 
     /// Opens the stores. Blocks.
     pub(super) fn open_stores(&self, limits: &LimitOptions) -> anyhow::Result<Stores> {
-        let database = self.path.join(DATABASE);
-        let meta = SqliteStore::open(&database, limits.sqlite())
-            .with_context(|| format!("cannot open the database '{}'", database.display()))?;
-        let files = DirectoryStore::open(&self.path, limits.directory())
-            .with_context(|| format!("cannot open the files in '{}'", self.path.display()))?;
-        Ok(Stores { meta: Arc::new(meta), files: Arc::new(files) })
+        open_stores(&self.path, &self.path.join(DATABASE), limits)
     }
+}
+
+impl Stores {
+    /// The rules over these stores.
+    pub(super) async fn registry(
+        self,
+        policy: AccessPolicy,
+        limits: &LimitOptions,
+        observers: Vec<Arc<dyn StaleObserver>>,
+    ) -> Result<Registry, StorageError> {
+        Registry::open(self.meta, self.files, policy, Clock::system(), limits.registry(), observers).await
+    }
+}
+
+fn open_stores(path: &Path, database: &Path, limits: &LimitOptions) -> anyhow::Result<Stores> {
+    let meta = SqliteStore::open(database, limits.sqlite())
+        .with_context(|| format!("cannot open the database '{}'", database.display()))?;
+    let files = DirectoryStore::open(path, limits.directory())
+        .with_context(|| format!("cannot open the files in '{}'", path.display()))?;
+    Ok(Stores { meta: Arc::new(meta), files: Arc::new(files) })
+}
+
+fn write_nodeinfo(path: &Path) -> anyhow::Result<()> {
+    let mut bytes = [0; UUID_BYTES];
+    getrandom::fill(&mut bytes)?;
+    let node = NodeInfo { uuid: hex::encode(bytes), role: "standalone".to_owned() };
+    let mut file = tempfile::NamedTempFile::new_in(path)?;
+    serde_json::to_writer(&mut file, &node)?;
+    file.as_file().sync_all()?;
+    file.persist(path.join(NODEINFO))?;
+    Ok(File::open(path)?.sync_all()?)
 }
 
 /// Takes the directory for this process; two would not know of each other's changes.
@@ -165,18 +209,27 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Refuses a directory that somebody else uses. One foreign file is tolerated (as in devpi), and what mounted disks
-/// and secrets bring along.
+fn check_absent(path: &Path) -> Result<(), Fatal> {
+    if path.join(DATABASE).exists() {
+        let text = format!("The path '{}' already contains devpi-server data.", path.display());
+        return Err(Fatal::new(text));
+    }
+    Ok(())
+}
+
+/// Refuses a directory that somebody else uses. One foreign file is tolerated (as in devpi), and what mounted disks,
+/// secrets and interrupted initialisations bring along.
 fn check_empty(path: &Path) -> anyhow::Result<()> {
+    let tolerated = [LOCK, SECRET, NODEINFO, "lost+found", "files", "incoming", "unconfirmed"];
     let mut foreign = 0;
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
-        if name.to_str().is_none_or(|name| ![LOCK, SECRET, "lost+found"].contains(&name)) {
+        let name = name.to_string_lossy();
+        if !tolerated.contains(&name.as_ref()) && !name.starts_with(UNFINISHED_DATABASE) {
             foreign += 1;
         }
     }
-    let leftovers = [DATABASE, "files"].iter().any(|name| path.join(name).exists());
-    if foreign > 1 && !leftovers {
+    if foreign > 1 || path.join(DEVPI_MARK).exists() {
         let text = format!(
             "serverdir {} is non-empty and misses devpi-server meta information. You need to specify an empty \
              directory or a directory that was previously managed by devpi-server>=1.2",
@@ -187,13 +240,9 @@ fn check_empty(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes what an interrupted initialisation has left: a database without nodeinfo.
-fn remove_leftovers(path: &Path) -> anyhow::Result<()> {
-    for name in [DATABASE, "wheelhouse.sqlite-wal", "wheelhouse.sqlite-shm"] {
-        match fs::remove_file(path.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -19,8 +19,14 @@ pub struct LimitOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 1_073_741_824)]
     pub max_request_body_size: u64,
     /// Largest JSON body, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 16_777_216)]
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144)]
     pub max_json_body_size: usize,
+    /// Most bases of an index.
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    pub max_index_bases: usize,
+    /// Longest settings of an index, in bytes of JSON.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
+    pub max_index_settings_size: usize,
     /// Most fields in an upload form.
     #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
     pub max_form_fields: usize,
@@ -42,7 +48,10 @@ pub struct LimitOptions {
     /// Memory for rendered pages, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 67_108_864)]
     pub page_cache_size: u64,
-    /// How many files and core metadata are remembered.
+    /// Memory for core metadata files, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
+    pub core_metadata_cache_size: u64,
+    /// How many links to files are remembered.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     pub file_cache_items: usize,
     /// How many users are remembered.
@@ -115,6 +124,8 @@ impl LimitOptions {
     pub fn registry(&self) -> RegistryLimits {
         RegistryLimits {
             commit_attempts: self.commit_attempts,
+            index_bases: self.max_index_bases,
+            index_settings: self.max_index_settings_size,
             archive: archive::Limits {
                 members: self.max_archive_members,
                 metadata_bytes: self.max_core_metadata_size,

@@ -117,7 +117,7 @@ fn bind_tcp(host: &str, port: u16, bound: &mut Vec<(Listener, String)>) -> Resul
 /// Binds a Unix domain socket, in the place of one that a dead process has left.
 fn bind_unix(path: &Path, mode: u32) -> std::io::Result<UnixListener> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
-        && UnixStream::connect(path).is_err()
+        && UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     {
         fs::remove_file(path)?;
     }

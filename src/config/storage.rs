@@ -64,6 +64,6 @@ pub struct InitOptions {
     pub root_passwd: String,
 
     /// Password hash of the user root; wins over --root-passwd.
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", hide_default_value = true)]
     pub root_passwd_hash: Option<String>,
 }

@@ -49,7 +49,8 @@ impl Registry {
 
     /// Opens the content of a link.
     pub async fn open_content(&self, link: &Link) -> Result<Box<dyn StoredFile>, FileError> {
-        self.files.open(&link.sha256).await?.ok_or(FileError::Unknown)
+        let lost = || StorageError::Damaged(format!("the content of {} is missing", link.path));
+        Ok(self.files.open(&link.sha256).await?.ok_or_else(lost)?)
     }
 
     /// The bytes of a core metadata document.

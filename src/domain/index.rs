@@ -104,6 +104,7 @@ impl Registry {
         self.check_new_index(caller, index).await?;
         check_name("indexname", &index.index)?;
         let config = IndexConfig::create(&index.user, asked)?;
+        self.check_size(&config)?;
         self.change(async |snapshot| {
             let owner = snapshot.get_user(&index.user).await?;
             if snapshot.get_index(index).await?.is_some() {
@@ -127,6 +128,18 @@ impl Registry {
         .await
     }
 
+    /// Everything that is shown for an index reads its settings and walks over its bases, so neither may grow at will.
+    fn check_size(&self, config: &IndexConfig) -> Result<(), ConfigError> {
+        let (bases, length) = (self.limits.index_bases, self.limits.index_settings);
+        if config.base_specs().nth(bases).is_some() {
+            return Err(ConfigError::TooManyBases(bases));
+        }
+        if Value::Object(config.settings().clone()).to_string().len() > length {
+            return Err(ConfigError::TooLong(length));
+        }
+        Ok(())
+    }
+
     /// Whether the caller may modify or delete the index; a missing index may not be told from a forbidden one.
     pub async fn check_index_change(&self, caller: &Caller, index: &IndexName) -> Result<(), IndexError> {
         let exists = self.meta.snapshot().await?.get_index(index).await?.is_some();
@@ -148,6 +161,7 @@ impl Registry {
         self.change(async |snapshot| {
             let stored = require_index(snapshot, index).await?;
             let patched = stored.value.patched(patch)?;
+            self.check_size(&patched.config)?;
             let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(stored.revision)))
                 .with(Operation::PutIndex(index.clone(), patched.config.settings().clone()));

@@ -72,6 +72,12 @@ pub enum ConfigError {
     /// A list operation on something that is no list.
     #[error("The '{0}' setting isn't a list")]
     NotAList(String),
+    /// There are more bases than an index may have.
+    #[error("an index can't have more than {0} bases")]
+    TooManyBases(usize),
+    /// The settings are longer than they may be.
+    #[error("the index configuration is longer than {0} bytes")]
+    TooLong(usize),
     /// A patch is neither an object nor a list of texts.
     #[error("The index configuration must be an object or a list of 'key=value' strings")]
     Malformed,

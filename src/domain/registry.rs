@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::task::TaskTracker;
 
 use super::acl::AccessPolicy;
 use super::clock::Clock;
@@ -19,13 +20,22 @@ use crate::storage::model::Serial;
 pub struct RegistryLimits {
     /// How often a decision is made anew because others were faster.
     pub commit_attempts: usize,
+    /// How many bases an index may have.
+    pub index_bases: usize,
+    /// How long the settings of an index may be, in bytes of JSON.
+    pub index_settings: usize,
     /// What uploaded archives may have inside.
     pub archive: ArchiveLimits,
 }
 
 impl Default for RegistryLimits {
     fn default() -> Self {
-        Self { commit_attempts: 200, archive: ArchiveLimits::default() }
+        Self {
+            commit_attempts: 200,
+            index_bases: 200,
+            index_settings: 65_536,
+            archive: ArchiveLimits::default(),
+        }
     }
 }
 
@@ -36,6 +46,8 @@ pub struct Registry {
     pub(super) policy: AccessPolicy,
     pub(super) clock: Clock,
     pub(super) limits: RegistryLimits,
+    /// Work that goes on without the client who asked for it.
+    pub(super) tasks: TaskTracker,
 }
 
 /// What a rule decided on one snapshot.
@@ -68,7 +80,7 @@ impl Registry {
     ) -> Result<Self, StorageError> {
         let indexes = meta.snapshot().await?.list_indexes(None).await?;
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
-        Ok(Self { meta, files, policy, clock, limits })
+        Ok(Self { meta, files, policy, clock, limits, tasks: TaskTracker::new() })
     }
 
     /// Settles what a process that died has left in the file store. Returns how many contents were removed.
@@ -78,6 +90,8 @@ impl Registry {
 
     /// Finishes what is under way and closes the stores.
     pub async fn close(&self) -> Result<(), StorageError> {
+        self.tasks.close();
+        self.tasks.wait().await;
         self.meta.close().await
     }
 

@@ -191,8 +191,12 @@ impl Registry {
     }
 
     /// Stores a distribution (`:action` `file_upload`) and registers its release where needed.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a `LocalSet`: HTTP workers have one.
     pub async fn upload(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         index: &IndexName,
         form: &UploadForm,
@@ -212,8 +216,24 @@ impl Registry {
             size: staged.size(),
             core_metadata: core_metadata.map(|body| (Sha256::of(&body), body)),
         };
+        // From here on the client may go, but not the work: a content that a commit names must keep its lease until
+        // that is known.
+        let (registry, caller, index) = (Arc::clone(self), caller.clone(), index.clone());
+        let stored = self
+            .tasks
+            .spawn_local(async move { registry.store(&caller, &index, &distribution, staged).await });
+        stored.await.map_err(StorageError::from)?
+    }
+
+    async fn store(
+        &self,
+        caller: &Caller,
+        index: &IndexName,
+        distribution: &Distribution,
+        staged: Box<dyn StagedFile>,
+    ) -> Result<UploadOutcome, UploadError> {
         let lease = staged.keep().await?;
-        let outcome = self.commit_upload(caller, index, &distribution).await;
+        let outcome = self.commit_upload(caller, index, distribution).await;
         if let Ok(UploadOutcome::Stored) = outcome {
             lease.confirm().await?;
         } else {

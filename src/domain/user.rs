@@ -20,7 +20,7 @@ const ATTRIBUTES: [&str; 4] = ["email", "title", "description", "custom_data"];
 const OTHER_KEYS: [&str; 4] = ["password", "pwhash", "created", "modified"];
 
 /// The longest name that a user or an index may have, in bytes.
-const MAX_NAME_BYTES: usize = 255;
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// Why something about a user was not done.
 #[derive(Debug, thiserror::Error)]

@@ -71,10 +71,21 @@ impl Epochs {
 #[derive(Clone)]
 struct ByWeight;
 
+impl Weighter<Sha256, Arc<Page>> for ByWeight {
+    fn weight(&self, _: &Sha256, page: &Arc<Page>) -> u64 {
+        page.weight() as u64
+    }
+}
+
 impl Weighter<PageKey, Arc<Page>> for ByWeight {
     fn weight(&self, key: &PageKey, page: &Arc<Page>) -> u64 {
         (page.weight() + key.index.user.len() + key.index.index.len()) as u64
     }
+}
+
+/// About how many pages fit: they are seldom smaller than 4 KiB. The number only sizes the tables.
+fn expected_items(bytes: u64) -> usize {
+    usize::try_from(bytes / 4096).unwrap_or(usize::MAX).max(64)
 }
 
 /// Rendered simple pages, bounded by memory.
@@ -86,9 +97,8 @@ pub struct PageCache {
 impl PageCache {
     /// A cache of at most `bytes` bytes of pages.
     pub fn new(bytes: u64) -> Self {
-        // Pages are seldom smaller than this; the number only sizes the tables.
-        let items = usize::try_from(bytes / 4096).unwrap_or(usize::MAX).max(64);
-        Self { pages: Cache::with_weighter(items, bytes, ByWeight), epochs: Epochs::default() }
+        let pages = Cache::with_weighter(expected_items(bytes), bytes, ByWeight);
+        Self { pages, epochs: Epochs::default() }
     }
 
     /// The page from memory, else what `render` makes. Of several callers at once one renders.
@@ -142,14 +152,18 @@ impl StaleObserver for PageCache {
 /// Links by path and core metadata by hash, so that a download asks the database once.
 pub struct FileCache {
     links: Cache<(StoredPath, u64), Arc<Link>>,
-    core_metadata: Cache<Sha256, Arc<Page>>,
+    core_metadata: Cache<Sha256, Arc<Page>, ByWeight>,
     epochs: Epochs,
 }
 
 impl FileCache {
-    /// A cache of at most `files` links and as many core metadata files.
-    pub fn new(files: usize) -> Self {
-        Self { links: Cache::new(files), core_metadata: Cache::new(files), epochs: Epochs::default() }
+    /// A cache of at most `files` links and `bytes` bytes of core metadata.
+    pub fn new(files: usize, bytes: u64) -> Self {
+        Self {
+            links: Cache::new(files),
+            core_metadata: Cache::with_weighter(expected_items(bytes), bytes, ByWeight),
+            epochs: Epochs::default(),
+        }
     }
 
     /// How many links are kept.

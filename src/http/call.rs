@@ -38,10 +38,10 @@ impl Call {
         state: Data<State>,
         request: HttpRequest,
         body: Body,
+        accept: Accept,
         base_url: BaseUrl,
         path: String,
     ) -> Self {
-        let accept = Accept::new(request.headers());
         let installer = is_installer(request.headers());
         Self { state, request, body, accept, base_url, path, installer }
     }

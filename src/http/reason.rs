@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
+use tracing::debug;
+
 /// How many different phrases are kept.
-const SLOTS: usize = 4096;
+const SLOTS: usize = 65_536;
 
 /// The longest phrase that is kept, in bytes.
 const MAX_PHRASE_BYTES: usize = 400;
@@ -32,7 +34,11 @@ pub(super) fn intern(phrase: &str) -> Option<&'static str> {
         return PHRASES.get(slot)?.get().map(String::as_str);
     }
     let slot = interned.len();
-    let kept = PHRASES.get(slot)?.get_or_init(|| safe);
+    let Some(free) = PHRASES.get(slot) else {
+        debug!("no room for another reason phrase");
+        return None;
+    };
+    let kept = free.get_or_init(|| safe);
     interned.insert(kept, slot);
     Some(kept)
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::time::Instant;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::Server;
 use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::web::{self, Data, Payload};
@@ -59,11 +59,6 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
     Ok(server.run())
 }
 
-/// Stops a server: it takes no more connections, and requests under way are finished.
-pub async fn stop(handle: ServerHandle) {
-    handle.stop(true).await;
-}
-
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     let started = Instant::now();
     let method = request.method().clone();
@@ -88,9 +83,9 @@ async fn respond(request: HttpRequest, payload: Payload, state: Data<State>) -> 
     let result = if announced.is_some_and(|length: u64| length > limits.request_body) {
         Err(body.too_large())
     } else {
-        dispatch(request, body.clone(), state.clone()).await
+        dispatch(request, body.clone(), accept.clone(), state.clone()).await
     };
-    let mut allowance = 0;
+    let mut allowance = limits.request_body;
     let mut of_application = true;
     let mut response = match result {
         Ok(response) => response,
@@ -108,12 +103,17 @@ async fn respond(request: HttpRequest, payload: Payload, state: Data<State>) -> 
     response
 }
 
-async fn dispatch(request: HttpRequest, body: Body, state: Data<State>) -> Result<HttpResponse, ApiError> {
+async fn dispatch(
+    request: HttpRequest,
+    body: Body,
+    accept: Accept,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
     let base_url = BaseUrl::new(request.headers(), state.settings.outside_url.as_deref());
     let path = decode_path(request.uri().path());
     let path = path.ok_or_else(|| ApiError::message(StatusCode::BAD_REQUEST, "the URL is not UTF-8"))?;
     let path = base_url.strip_prefix(&path).to_owned();
-    let mut call = Call::new(state, request, body, base_url, path);
+    let mut call = Call::new(state, request, body, accept, base_url, path);
     routes::dispatch(&mut call).await
 }
 

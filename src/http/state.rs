@@ -88,7 +88,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             request_body: 1024 * 1024 * 1024,
-            json_body: 16 * 1024 * 1024,
+            json_body: 256 * 1024,
             form_fields: 20_000,
             form_field: 8 * 1024 * 1024,
             form_total: 16 * 1024 * 1024,

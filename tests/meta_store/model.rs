@@ -11,7 +11,7 @@ use wheelhouse::storage::model::{FileState, IndexName, IndexSettings, Link, Seri
 use crate::support::{Place, changes, index, link, metadata, project, settings, user};
 
 /// How many histories are tried.
-const HISTORIES: u32 = 24;
+const HISTORIES: u32 = 12;
 
 /// One change set of a history, on few names so that they meet often.
 #[derive(Clone, Debug)]

@@ -6,8 +6,7 @@ use std::time::SystemTime;
 
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::Bytes;
 use futures_util::stream;
 use serde_json::json;
@@ -55,7 +54,12 @@ pub(in crate::http) async fn download(
     if has_etag(call.headers(), &etag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
-    let range = match requested_range(call.headers(), link.size, &etag, modified) {
+    // Ranges are defined for GET only (RFC 9110, section 14.2).
+    let requested = match *call.method() {
+        Method::GET => requested_range(call.headers(), link.size, &etag, modified),
+        _ => Requested::Whole,
+    };
+    let range = match requested {
         Requested::Whole => 0..link.size,
         Requested::Part(range) => {
             let shown = format!("bytes {}-{}/{}", range.start, range.end - 1, link.size);

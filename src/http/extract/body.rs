@@ -45,10 +45,13 @@ impl Body {
         ApiError::too_large(self.0.borrow().limit)
     }
 
-    /// Reads the rest and throws it away, at most `allowance` bytes more than the limit: a client that is still
-    /// sending does not read the answer, and would see a broken connection in its place.
+    /// Reads the rest and throws it away, at most `allowance` bytes: a client that is still sending does not read the
+    /// answer, and would see a broken connection in its place.
     pub(in crate::http) async fn drain(&mut self, allowance: u64) {
-        self.0.borrow_mut().limit += allowance;
+        {
+            let mut inner = self.0.borrow_mut();
+            inner.limit = inner.received.saturating_add(allowance);
+        }
         while let Some(Ok(_)) = self.next().await {}
     }
 

@@ -15,6 +15,9 @@ use crate::http::state::HttpLimits;
 /// The field with the file.
 const FILE_FIELD: &str = "content";
 
+/// The longest name of a field, in bytes; those of core metadata have some twenty.
+const MAX_FIELD_NAME_BYTES: usize = 256;
+
 /// A form as it was read.
 pub(in crate::http) struct ReadForm {
     /// The fields.
@@ -118,6 +121,12 @@ impl FormReader<'_> {
     }
 
     async fn read_text(&mut self, name: String, field: &mut Field) -> Result<(), ApiError> {
+        self.total += name.len();
+        if name.len() > MAX_FIELD_NAME_BYTES {
+            return Err(bad_form(&format!(
+                "the form has a field name of more than {MAX_FIELD_NAME_BYTES} bytes"
+            )));
+        }
         let mut value = Vec::new();
         while let Some(piece) = field.next().await {
             let piece = piece.map_err(|error| malformed(&error))?;

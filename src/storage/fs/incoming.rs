@@ -26,8 +26,15 @@ pub(super) struct DirectoryIncomingFile {
     buffer: usize,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
-    /// The write under way; it owns the file meanwhile.
-    writing: JoinHandle<Result<Written, StorageError>>,
+    file: FileState,
+}
+
+enum FileState {
+    Idle(Box<Written>),
+    /// A write is under way and owns the file meanwhile.
+    Writing(JoinHandle<Result<Box<Written>, StorageError>>),
+    /// A write has failed.
+    Broken,
 }
 
 /// The file as far as it is written.
@@ -46,27 +53,35 @@ impl DirectoryIncomingFile {
         let directory = layout.incoming();
         let written = spawn_blocking(move || {
             let temporary = NamedTempFile::new_in(directory)?;
-            Ok::<_, StorageError>(Written { temporary, hasher: FileHasher::default(), size: 0 })
+            Ok::<_, StorageError>(Box::new(Written { temporary, hasher: FileHasher::default(), size: 0 }))
         });
         // Waited for here already, so that a full disk is told before the client has sent its file.
-        let written = written.await??;
-        let writing = spawn_blocking(|| Ok(written));
-        Ok(Self { layout, leases, buffer, gathered: Vec::new(), gathered_bytes: 0, writing })
+        let file = FileState::Idle(written.await??);
+        Ok(Self { layout, leases, buffer, gathered: Vec::new(), gathered_bytes: 0, file })
+    }
+
+    /// The file, when the write under way is done.
+    async fn take_file(&mut self) -> Result<Box<Written>, StorageError> {
+        match std::mem::replace(&mut self.file, FileState::Broken) {
+            FileState::Idle(written) => Ok(written),
+            FileState::Writing(task) => task.await?,
+            FileState::Broken => Err(StorageError::Closed),
+        }
     }
 
     /// Starts to write what was gathered, when the write before it is done.
     async fn flush(&mut self) -> Result<(), StorageError> {
-        let mut written = (&mut self.writing).await??;
+        let mut written = self.take_file().await?;
         let pieces = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
-        self.writing = spawn_blocking(move || {
+        self.file = FileState::Writing(spawn_blocking(move || {
             for piece in pieces {
                 written.temporary.write_all(&piece)?;
                 written.hasher.update(&piece);
                 written.size += piece.len() as u64;
             }
             Ok(written)
-        });
+        }));
         Ok(())
     }
 }
@@ -84,7 +99,7 @@ impl IncomingFile for DirectoryIncomingFile {
 
     async fn finish(mut self: Box<Self>) -> Result<Box<dyn StagedFile>, StorageError> {
         self.flush().await?;
-        let Written { temporary, hasher, size } = self.writing.await??;
+        let Written { temporary, hasher, size } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
         Ok(Box::new(DirectoryStagedFile { layout, leases, temporary, digests: hasher.finish(), size }))
     }

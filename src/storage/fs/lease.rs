@@ -44,6 +44,7 @@ pub(super) struct DirectoryLease {
     leases: Arc<Leases>,
     layout: Arc<Layout>,
     sha256: Sha256,
+    held: bool,
 }
 
 impl DirectoryLease {
@@ -52,7 +53,13 @@ impl DirectoryLease {
         let removal = leases.removal.read().await;
         *leases.holders().entry(sha256).or_default() += 1;
         drop(removal);
-        Self { leases, layout, sha256 }
+        Self { leases, layout, sha256, held: true }
+    }
+
+    fn release(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.leases.release(&self.sha256);
+        }
     }
 
     async fn settle(&self, referenced: bool) -> Result<(), StorageError> {
@@ -67,10 +74,12 @@ impl Lease for DirectoryLease {
         self.settle(true).await
     }
 
-    async fn discard(self: Box<Self>, references: &dyn References) -> Result<(), StorageError> {
-        let _removal = self.leases.removal.write().await;
-        let others = self.leases.holders().get(&self.sha256).is_some_and(|count| *count > 1);
-        if others {
+    async fn discard(mut self: Box<Self>, references: &dyn References) -> Result<(), StorageError> {
+        let leases = Arc::clone(&self.leases);
+        let _removal = leases.removal.write().await;
+        // Given back before judging: of two that are discarded at once, the later one finds no other.
+        self.release();
+        if leases.holders().contains_key(&self.sha256) {
             return Ok(());
         }
         let referenced = references.is_referenced(&self.sha256).await?;
@@ -80,6 +89,6 @@ impl Lease for DirectoryLease {
 
 impl Drop for DirectoryLease {
     fn drop(&mut self) {
-        self.leases.release(&self.sha256);
+        self.release();
     }
 }

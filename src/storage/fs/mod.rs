@@ -55,7 +55,11 @@ impl DirectoryStore {
     /// Contents that were arriving when the last process ended are thrown away.
     pub fn open(directory: &Path, limits: DirectoryLimits) -> Result<Self, StorageError> {
         let layout = Layout { root: directory.to_owned() };
-        fs::create_dir_all(layout.files())?;
+        // All shards exist from the start, so that no upload has to make one durable.
+        for number in 0..=u8::MAX {
+            fs::create_dir_all(layout.files().join(format!("{number:02x}")))?;
+        }
+        sync_directory(&layout.files())?;
         fs::create_dir_all(layout.unconfirmed())?;
         match fs::remove_dir_all(layout.incoming()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),

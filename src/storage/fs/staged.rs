@@ -1,6 +1,6 @@
 //! Contents that have arrived and wait for a decision.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -50,17 +50,9 @@ impl DirectoryStagedFile {
         let sha256 = self.digests.sha256;
         let target = self.layout.file(&sha256);
         File::create(self.layout.mark(&sha256))?;
-        // A content that is in its place was synced before it came there.
-        if target.try_exists()? {
-            return Ok(());
-        }
+        // Also over a content that is there already: it is the same, unless it was damaged, which this mends.
         self.temporary.as_file().sync_all()?;
-        let shard = self.layout.shard(&sha256);
-        if !shard.try_exists()? {
-            fs::create_dir_all(&shard)?;
-            sync_directory(&self.layout.files())?;
-        }
         self.temporary.persist(&target).map_err(|error| error.error)?;
-        Ok(sync_directory(&shard)?)
+        Ok(sync_directory(&self.layout.shard(&sha256))?)
     }
 }

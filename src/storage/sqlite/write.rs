@@ -1,5 +1,6 @@
 //! The writing thread, and how change sets become rows.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
@@ -167,11 +168,12 @@ struct Application<'a> {
     connection: &'a Connection,
     serial: Serial,
     touched: Vec<Touched>,
+    seen: HashSet<Touched>,
 }
 
 impl<'a> Application<'a> {
     fn new(connection: &'a Connection, serial: Serial) -> Self {
-        Self { connection, serial, touched: Vec::new() }
+        Self { connection, serial, touched: Vec::new(), seen: HashSet::new() }
     }
 
     fn apply(mut self, change: &ChangeSet) -> Result<Vec<Touched>, CommitError> {
@@ -432,7 +434,7 @@ impl<'a> Application<'a> {
     }
 
     fn touch(&mut self, touched: Touched) {
-        if !self.touched.contains(&touched) {
+        if self.seen.insert(touched.clone()) {
             self.touched.push(touched);
         }
     }

@@ -1,0 +1,120 @@
+//! Several clients at once.
+
+use futures_util::future::{join, join_all};
+use serde_json::json;
+
+use crate::support::{Dist, TestServer, Wheel, sdist};
+
+#[actix_web::test]
+async fn of_rivals_for_one_file_name_exactly_one_wins() {
+    let server = TestServer::with_dev().with_index("alice/prod", json!({"volatile": false})).start().await;
+    for round in 0..5 {
+        let content = |rival: usize| format!("round {round} rival {rival} ").repeat(20_000);
+        let rivals: Vec<Dist> =
+            (0..8).map(|rival| sdist("demo", &format!("{round}.0"), &content(rival))).collect();
+        let alice = server.alice();
+        let answers = join_all(rivals.iter().map(|dist| alice.upload("alice/prod", dist))).await;
+        let winners: Vec<&Dist> = rivals
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answer)| answer.status == 200)
+            .map(|(dist, _)| dist)
+            .collect();
+        assert_eq!(winners.len(), 1);
+        assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));
+        let stored = alice.get(&winners[0].path("alice/prod")).await;
+        assert!(stored.expect(200).body == winners[0].content);
+        let page = alice.get_simple("alice/prod/+simple/demo/").await.json();
+        assert_eq!(page["files"].as_array().unwrap().len(), round + 1);
+        server.settled().await;
+        assert_eq!(server.contents().len(), round + 1, "the losers' contents are still there");
+    }
+}
+
+#[actix_web::test]
+async fn rivals_with_one_content_are_all_right() {
+    let server = TestServer::with_dev().with_index("alice/prod", json!({"volatile": false})).start().await;
+    let dist = Wheel::new("demo", "1.0").build();
+    let before = server.serial().await;
+    let alice = server.alice();
+    for answer in join_all((0..12).map(|_| alice.upload("alice/prod", &dist))).await {
+        answer.expect(200);
+    }
+    assert_eq!(server.serial().await, before + 1);
+    server.settled().await;
+    assert!(alice.get(&dist.path("alice/prod")).await.expect(200).body == dist.content);
+}
+
+#[actix_web::test]
+async fn the_last_of_many_overwrites_stays() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    let dists: Vec<Dist> = (0..20).map(|number| sdist("demo", "1.0", &format!("content {number}"))).collect();
+    for answer in join_all(dists.iter().map(|dist| alice.upload("alice/dev", dist))).await {
+        answer.expect(200);
+    }
+    let states =
+        join_all(dists.iter().map(|dist| async { alice.get(&dist.path("alice/dev")).await.status })).await;
+    assert_eq!(states.iter().filter(|status| **status == 200).count(), 1);
+    assert_eq!(states.iter().filter(|status| **status == 410).count(), 19);
+    let release = alice.get_json("alice/dev/demo/1.0").await.result();
+    let links = release["+links"].as_array().unwrap();
+    assert_eq!((links.len(), &links[0]["log"][0]["count"]), (1, &json!(19)));
+}
+
+#[actix_web::test]
+async fn many_uploads_at_once_are_all_there() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    let before = server.serial().await;
+    let dists: Vec<Dist> =
+        (0..60).map(|number| sdist(&format!("demo{}", number % 3), &format!("{number}.0"), "same")).collect();
+    let serials = join_all(
+        dists.iter().map(|dist| async { alice.upload("alice/dev", dist).await.expect(200).serial() }),
+    );
+    assert!(serials.await.into_iter().all(|serial| serial > before));
+    assert_eq!(server.serial().await, before + 60);
+    for project in 0..3 {
+        let page = alice.get_simple(&format!("alice/dev/+simple/demo{project}/")).await.json();
+        assert_eq!(page["files"].as_array().unwrap().len(), 20);
+    }
+    assert_eq!(server.contents().len(), 1);
+}
+
+#[actix_web::test]
+async fn an_index_deleted_during_uploads_leaves_nothing_half() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    for round in 0..5 {
+        let dists: Vec<Dist> = (0..12)
+            .map(|number| sdist("demo", &format!("{number}.{round}"), &"x".repeat(number * 1000)))
+            .collect();
+        let uploads = join_all(dists.iter().map(|dist| alice.upload("alice/dev", dist)));
+        let (answers, deleted) = join(uploads, alice.delete("alice/dev")).await;
+        deleted.expect(201);
+        for (dist, answer) in dists.iter().zip(&answers) {
+            assert!(matches!(answer.status, 200 | 404), "{}: {}", answer.status, answer.text());
+            let expected = if answer.status == 200 { 410 } else { 404 };
+            alice.get(&dist.path("alice/dev")).await.expect(expected);
+        }
+        alice.get("alice/dev/+simple/").await.expect(404);
+        alice.get("alice/dev/+simple/demo/").await.expect(404);
+        alice.put("alice/dev", json!({})).await.expect(200);
+        assert_eq!(alice.get_json("alice/dev").await.result()["projects"], json!([]));
+    }
+    server.settled().await;
+}
+
+#[actix_web::test]
+async fn indexes_made_at_once_are_all_there() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    let names: Vec<String> = (0..20).map(|number| format!("alice/new{number}")).collect();
+    for answer in join_all(names.iter().map(|name| alice.put(name, json!({})))).await {
+        answer.expect(200);
+    }
+    assert_eq!(alice.get_json("alice").await.result()["indexes"].as_object().unwrap().len(), 21);
+    let rivals = join_all((0..8).map(|_| alice.put("alice/one", json!({})))).await;
+    assert_eq!(rivals.iter().filter(|answer| answer.status == 200).count(), 1);
+    assert_eq!(rivals.iter().filter(|answer| answer.status == 409).count(), 7);
+}

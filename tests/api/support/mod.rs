@@ -1,0 +1,13 @@
+//! A server for tests, its callers, and what they send.
+
+mod answer;
+mod caller;
+mod dist;
+mod form;
+mod server;
+
+pub(crate) use answer::{Answer, RawAnswer};
+pub(crate) use caller::Caller;
+pub(crate) use dist::{Dist, Wheel, sdist};
+pub(crate) use form::Form;
+pub(crate) use server::{PASSWORD, TestServer};

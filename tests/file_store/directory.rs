@@ -1,0 +1,57 @@
+//! What only the directory store promises: its layout, and what it does with things that lie around.
+
+use std::fs;
+
+use wheelhouse::pep::digest::Sha256;
+
+use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep};
+
+#[tokio::test]
+async fn leftovers_are_swept_at_the_start() {
+    let place = DirectoryPlace::new();
+    drop(place.open().await);
+    fs::write(place.path("incoming/.tmpabc"), "half a file").unwrap();
+    fs::create_dir(place.path("incoming/folder")).unwrap();
+    fs::write(place.path("incoming/folder/x"), "").unwrap();
+    let store = place.open().await;
+    assert_eq!(place.count_arriving(), 0);
+    keep(store.as_ref(), "abc").await.confirm().await.unwrap();
+    assert_there(store.as_ref(), "abc").await;
+}
+
+#[tokio::test]
+async fn contents_lie_under_their_hash() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let lease = keep(store.as_ref(), "abc").await;
+    let sha256 = Sha256::of(b"abc").to_string();
+    assert_eq!(fs::read(place.path(&format!("files/ba/{sha256}"))).unwrap(), b"abc");
+    assert!(place.path(&format!("unconfirmed/{sha256}")).exists());
+    lease.confirm().await.unwrap();
+    assert_eq!(count_files(&place.path("unconfirmed")), 0);
+}
+
+#[tokio::test]
+async fn a_mark_without_content_is_taken_away() {
+    // The process died between the mark and the content.
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    fs::write(place.path(&format!("unconfirmed/{}", Sha256::of(b"abc"))), "").unwrap();
+    store.settle(&Known::default()).await.unwrap();
+    assert_eq!(count_files(&place.path("unconfirmed")), 0);
+    assert_gone(store.as_ref(), "abc").await;
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_left_alone() {
+    let place = DirectoryPlace::new();
+    drop(place.open().await);
+    for path in ["unconfirmed/README", "files/lost+found", "else"] {
+        fs::write(place.path(path), "").unwrap();
+    }
+    let store = place.open().await;
+    assert_eq!(store.settle(&Known::default()).await.unwrap(), 0);
+    for path in ["unconfirmed/README", "files/lost+found", "else"] {
+        assert!(place.path(path).exists(), "{path}");
+    }
+}
