@@ -55,6 +55,10 @@ case ${1-} in
                 "start: run the container with --env DEVPI_PASSWORD=…"
         fi
         refuse_foreign_data
+        [ -w /data ] || fail "/data is not writable for the user of this container (uid $(id -u)). Once, run" \
+            "'docker run --rm --user root --volume \$DEVPI_DATA:/data devpi prepare-data', as deploy.sh does."
+        # The data has the digests of passwords in it.
+        umask 077
         exec devpi-server --init --serverdir /data --host 0.0.0.0 --port 3141 --restrict-modify root "$@"
         ;;
     prepare-data)

@@ -355,7 +355,7 @@ new_container
 
 say "A volume for the server's user"
 prepare() { in_container --user root "$container" -- "${entrypoint[@]}" prepare-data; }
-check "a new directory of root's is not writable for the server" ends_with 1 "fatal: "
+check "a new directory of root's is not writable for the server" ends_with 1 "fatal: /data is not writable"
 check "prepare-data gives it to the server's user" prepare
 check "it belongs to that user" equal "$(stat -c %u:%g "$data")" 314:314
 check "doing it again changes nothing" equal "$(prepare 2>&1)" ""
@@ -386,6 +386,7 @@ check "the password is not in the list of its arguments" \
     not grep -qaF "$password" "/proc/$(processes --exact devpi-server)/cmdline"
 check "the volume has the data" test -e "$data/.nodeinfo"
 check "all in it belongs to that user" equal "$(find "$data" ! -uid 314)" ""
+check "nobody else can read it" equal "$(find "$data" -mindepth 1 -perm /077)" ""
 
 say "The clients"
 check "devpi use" user_gets "using server: $url/" devpi use "$url"

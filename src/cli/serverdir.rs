@@ -107,6 +107,14 @@ impl ServerDir {
             remove_if_there(&path.join(format!("{UNFINISHED_DATABASE}{suffix}")))?;
         }
         fill(open_stores(path, &unfinished, limits)?).await?;
+        let log = path.join(format!("{UNFINISHED_DATABASE}-wal"));
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(Fatal::new(format!(
+                "the new database in '{}' could not be finished",
+                path.display()
+            ))
+            .into());
+        }
         write_nodeinfo(path)?;
         fs::rename(&unfinished, path.join(DATABASE))?;
         Ok(File::open(path)?.sync_all()?)

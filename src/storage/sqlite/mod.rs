@@ -91,10 +91,11 @@ impl MetaStore for SqliteStore {
     }
 
     async fn close(&self) -> Result<(), StorageError> {
+        // Readers go first: the write-ahead log is emptied by the last one who may write.
+        self.readers.close();
         self.writer.close();
         let thread = self.writer.take_thread();
         let joined = spawn_blocking(move || thread.map(std::thread::JoinHandle::join)).await?;
-        self.readers.close();
         match joined {
             Some(Err(_)) => Err(StorageError::Damaged("the writing thread panicked".to_owned())),
             _ => Ok(()),
