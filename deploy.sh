@@ -35,7 +35,8 @@ fi
 require DEVPI_PASSWORD "the password of the user root"
 require DEVPI_DATA "the directory with all data"
 read -ra docker <<< "${DOCKER:-docker}"
-[[ -n $(type -P "${docker[0]}") ]] || fail "'${docker[0]}' is not installed; DOCKER names another program, such as podman"
+[[ -n $(type -P "${docker[0]}") ]] \
+    || fail "'${docker[0]}' is not installed; DOCKER names another program, such as podman"
 
 data=$DEVPI_DATA
 [[ $data != *:* ]] || fail "DEVPI_DATA must not contain a colon: '$data'"

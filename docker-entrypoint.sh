@@ -39,11 +39,11 @@ prepare_data() {
     if usable; then
         return
     fi
-    if [ ! -e /data/.nodeinfo ] && [ -n "$(find /data -mindepth 1 ! -name lost+found -print -quit)" ]; then
+    if [ ! -e /data/wheelhouse.sqlite ] && [ -n "$(find /data -mindepth 1 ! -name lost+found -print -quit)" ]; then
         fail "/data is not writable for the user $user (uid $(id -u "$user")), and it contains files of others." \
             "Nothing was changed. Use an empty directory, or change the owner yourself."
     fi
-    echo "Changing the owner of the data to $user (uid $(id -u "$user"), gid $(id -g "$user")), as the server runs as that user."
+    echo "Changing the owner of the data to $user (uid $(id -u "$user")): the server runs as that user."
     chown -R "$user:$user" /data
     usable || fail "/data is not writable for the user $user (uid $(id -u "$user")), although it is the owner now."
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the container image from the working tree and checks what its users rely on, with the real devpi-client and pip.
+# Builds the container image from the working tree and checks what its users rely on, with real devpi-client and pip.
 #
 #   compat-tests/setup.sh clients     once: makes .venvs/clients
 #   compat-tests/image.sh             as root, on Debian or alike
@@ -176,7 +176,8 @@ context=$(
     cd "$repository"
     echo "$inputs"
     sha256sum Dockerfile .dockerignore
-    sed -n 's/^!//p' .dockerignore | while read -r name; do find "$name" -type f -print0; done | sort -z | xargs -0 sha256sum
+    sed -n 's/^!//p' .dockerignore | while read -r name; do find "$name" -type f -print0; done \
+        | sort -z | xargs -0 sha256sum
 )
 if has_image "$image" && [[ -f $store/context && $(cat "$store/context") == "$context" ]]; then
     say "The image is up to date"
@@ -338,8 +339,8 @@ user_gets_error() { # TEXT COMMAND…: the command fails and prints the text
 
 upload() { # VERSION
     user rm -rf project
-    user python -c 'import pathlib, packages, sys; packages.project(pathlib.Path("project"), "our-library", sys.argv[1])' \
-        "$1" || return
+    user python -c 'import packages, pathlib, sys; packages.project(pathlib.Path("project"), *sys.argv[1:])' \
+        our-library "$1" || return
     user_gets "file_upload of our_library-$1.tar.gz to $url/root/starcount/" env -C project devpi upload --no-isolation
 }
 
@@ -381,9 +382,9 @@ start
 check "it says that it serves" serving
 check "it is healthy" healthy
 check "the server took the place of the entry point" not processes --exact docker-entrypoi
-check "the server runs as the user devpi" equal "$(ps -o uid=,gid= -p "$(processes --exact devpi-server)" | tr -s ' ')" " 314 314"
-check "the password is not in the list of its arguments" \
-    not grep -qaF "$password" "/proc/$(processes --exact devpi-server)/cmdline"
+server=$(processes --exact devpi-server)
+check "the server runs as the user devpi" equal "$(stat -c %u:%g "/proc/$server")" 314:314
+check "the password is not in the list of its arguments" not grep -qaF "$password" "/proc/$server/cmdline"
 check "the volume has the data" test -e "$data/.nodeinfo"
 check "all in it belongs to that user" equal "$(find "$data" ! -uid 314)" ""
 check "nobody else can read it" equal "$(find "$data" -mindepth 1 -perm /077)" ""

@@ -1,22 +1,23 @@
 //! Wheelhouse: a private Python package server that takes the place of devpi-server.
+//!
+//! - [`archive`] - safe reading of archives.
+//! - [`ascii_json`] - JSON in the layout of Python's `json` module.
+//! - [`auth`] - passwords, login tokens, credentials.
+//! - [`cli`] - the programs, and the only place that names concrete stores.
+//! - [`config`] - options and where their values come from.
+//! - [`domain`] - the rules, without HTTP and without SQL.
+//! - [`http`] - everything that knows HTTP.
+//! - [`pep`] - values that the packaging specifications define.
+//! - [`storage`] - traits of the stores, and their backends.
+//! - [`telemetry`] - logs.
 
-/// Safe reading of archives.
 pub mod archive;
-/// JSON in the layout of Python's `json` module.
 pub mod ascii_json;
-/// Passwords, login tokens, credentials.
 pub mod auth;
-/// The programs: `devpi-server`, `devpi-init`, `devpi-passwd`, `devpi-gen-secret`.
 pub mod cli;
-/// Options and where their values come from.
 pub mod config;
-/// The rules, without HTTP and without SQL.
 pub mod domain;
-/// Everything that knows HTTP.
 pub mod http;
-/// Values that the packaging specifications define.
 pub mod pep;
-/// Traits of the stores, and their backends.
 pub mod storage;
-/// Logs.
 pub mod telemetry;

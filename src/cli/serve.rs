@@ -252,6 +252,8 @@ fn announce(directory: &ServerDir, urls: &[String]) {
 /// Says what to do next.
 fn explain(urls: &[String], generated: bool) -> std::io::Result<()> {
     let Some(url) = urls.iter().find(|url| url.starts_with("http")) else { return Ok(()) };
+    // Nobody connects to "all addresses".
+    let url = url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:");
     let password = if generated { "PASSWORD" } else { "$DEVPI_PASSWORD" };
     let host = url.trim_start_matches("http://");
     say(&format!(
