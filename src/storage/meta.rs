@@ -81,7 +81,7 @@ pub trait Snapshot: Send {
     async fn get_project(&mut self, index: &IndexName, project: &str)
     -> Result<Option<Serial>, StorageError>;
 
-    /// A project's versions in the order in which they came.
+    /// A project's versions, in no particular order.
     async fn list_versions(
         &mut self,
         index: &IndexName,
@@ -96,7 +96,7 @@ pub trait Snapshot: Send {
         version: &str,
     ) -> Result<Option<Release>, StorageError>;
 
-    /// All releases of a project with their metadata, in the order in which they came.
+    /// All releases of a project with their metadata, in no particular order.
     async fn list_releases(&mut self, index: &IndexName, project: &str)
     -> Result<Vec<Release>, StorageError>;
 

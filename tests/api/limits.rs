@@ -55,6 +55,20 @@ async fn forms_have_bounds_of_their_own() {
 }
 
 #[actix_web::test]
+async fn urlencoded_forms_have_the_same_bounds() {
+    let limits = HttpLimits { form_fields: 4, form_field: 10, ..HttpLimits::default() };
+    let server = TestServer::with_dev().with_limits(limits).start().await;
+    let register = ":action=submit&name=demo&version=1.0";
+    for (fields, status) in
+        [("summary=kept", 200), ("summary=kept&author=lost", 400), ("summary=longer+than+ten", 400)]
+    {
+        let request = server.alice().request("POST", "alice/dev/").body(format!("{register}&{fields}"));
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        server.alice().send(request).await.expect(status);
+    }
+}
+
+#[actix_web::test]
 async fn json_bodies_have_a_bound_of_their_own() {
     let limits = HttpLimits { json_body: 1000, ..HttpLimits::default() };
     let server = TestServer::with_dev().with_limits(limits).start().await;

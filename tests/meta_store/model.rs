@@ -268,6 +268,11 @@ fn refused(step: &Step) -> Option<Operation> {
         Step::RemoveProject { index: number } => {
             Some(Operation::RemoveProject(index(INDEXES[number]), project("demo")))
         }
+        Step::RemoveRelease { index: number, version } => {
+            let index = index(INDEXES[number]);
+            Some(Operation::RemoveRelease(index, project("demo"), VERSIONS[version].into()))
+        }
+        Step::RemoveUser { user } => Some(Operation::RemoveUser(USERS[user].into())),
         _ => None,
     }
 }

@@ -65,10 +65,16 @@ pub(in crate::http) async fn read(
     match form_type {
         FormType::UrlEncoded => {
             let bytes = body.bytes(limits.form_total).await?;
-            let fields = form_urlencoded::parse(&bytes)
-                .take(limits.form_fields)
+            let fields: Vec<_> = form_urlencoded::parse(&bytes)
+                .take(limits.form_fields + 1)
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect();
+            if fields.len() > limits.form_fields {
+                return Err(too_many_fields(limits));
+            }
+            if let Some((name, _)) = fields.iter().find(|(_, value)| value.len() > limits.form_field) {
+                return Err(too_long(name, limits));
+            }
             Ok(ReadForm { form: UploadForm { fields }, file: None })
         }
         FormType::Multipart { boundary } => {
@@ -104,7 +110,7 @@ impl FormReader<'_> {
             let mut field = field.map_err(|error| malformed(&error))?;
             count += 1;
             if count > self.limits.form_fields {
-                return Err(bad_form(&format!("the form has more than {} fields", self.limits.form_fields)));
+                return Err(too_many_fields(self.limits));
             }
             let name = field.name().unwrap_or_default().to_owned();
             let file_name = field.content_disposition().and_then(|disposition| disposition.get_filename());
@@ -132,8 +138,7 @@ impl FormReader<'_> {
             let piece = piece.map_err(|error| malformed(&error))?;
             self.total += piece.len();
             if value.len() + piece.len() > self.limits.form_field {
-                let text = format!("field '{name}' is longer than {} bytes", self.limits.form_field);
-                return Err(bad_form(&text));
+                return Err(too_long(&name, self.limits));
             }
             if self.total > self.limits.form_total {
                 let text = format!("the fields of the form are longer than {} bytes", self.limits.form_total);
@@ -164,6 +169,14 @@ impl FormReader<'_> {
 
 fn malformed(error: &MultipartError) -> ApiError {
     bad_form(&format!("malformed multipart body: {error}"))
+}
+
+fn too_many_fields(limits: &HttpLimits) -> ApiError {
+    bad_form(&format!("the form has more than {} fields", limits.form_fields))
+}
+
+fn too_long(field: &str, limits: &HttpLimits) -> ApiError {
+    bad_form(&format!("field '{field}' is longer than {} bytes", limits.form_field))
 }
 
 fn bad_form(text: &str) -> ApiError {

@@ -255,14 +255,14 @@ impl<'a> Application<'a> {
                 let project_id = self.require_project(index, project)?;
                 self.touch_files(index, project, Some(version))?;
                 let parameters = params![project_id, version];
-                self.end("releases", "project_id = ?2 AND version = ?3", parameters)?;
+                self.end_existing("releases", "project_id = ?2 AND version = ?3", parameters)?;
                 self.end("links", "project_id = ?2 AND version = ?3", parameters)?;
                 self.touch_project(index, project, project_id)
             }
             Operation::AddLink(index, link) => self.add_link(index, link),
             Operation::RemoveLink { index, project, version, path } => {
                 let project_id = self.require_project(index, project)?;
-                self.end(
+                self.end_existing(
                     "links",
                     "project_id = ?2 AND version = ?3 AND path = ?4",
                     params![project_id, version, path.as_str()],
@@ -295,7 +295,7 @@ impl<'a> Application<'a> {
         for index in read::list_indexes(self.connection, Some(user))?.into_keys() {
             self.remove_index(&index)?;
         }
-        self.end("users", "name = ?2", params![user])?;
+        self.end_existing("users", "name = ?2", params![user])?;
         self.touch(Touched::User(Arc::clone(user)));
         Ok(())
     }
@@ -442,19 +442,32 @@ impl<'a> Application<'a> {
         }
     }
 
-    /// Ends the lifetime of the present rows of `table` for which `condition` (with parameters from `?2`) holds.
+    /// Ends the lifetime of the present rows of `table` for which `condition` (with parameters from `?2`) holds, and
+    /// returns how many there were.
     fn end(
         &self,
         table: &str,
         condition: &str,
         parameters: &[&dyn rusqlite::ToSql],
-    ) -> Result<(), StorageError> {
+    ) -> Result<usize, StorageError> {
         let sql = format!("UPDATE {table} SET removed_at = ?1 WHERE removed_at IS NULL AND {condition}");
         let serial = to_integer(self.serial.0);
         let mut all: Vec<&dyn rusqlite::ToSql> = vec![&serial];
         all.extend_from_slice(parameters);
-        self.connection.prepare_cached(&sql)?.execute(all.as_slice())?;
-        Ok(())
+        Ok(self.connection.prepare_cached(&sql)?.execute(all.as_slice())?)
+    }
+
+    /// Like [`Application::end`], for rows that must be there: if they are not, somebody else was faster.
+    fn end_existing(
+        &self,
+        table: &str,
+        condition: &str,
+        parameters: &[&dyn rusqlite::ToSql],
+    ) -> Result<(), CommitError> {
+        match self.end(table, condition, parameters)? {
+            0 => Err(CommitError::Outdated),
+            _ => Ok(()),
+        }
     }
 
     fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StorageError> {
