@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{ArgAction, Args};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::init::{RootPassword, initialise};
@@ -92,6 +92,8 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
+    // Before anything slow: the first process of a container loses signals that nobody handles.
+    let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
     let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let given = given.map(SecretString::from);
@@ -156,7 +158,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     if options.init {
         explain(&urls, generated)?;
     }
-    run_until_signal(server, &authenticator).await?;
+    run_until_signal(server, &authenticator, signals).await?;
     registry.close().await.context("cannot close the storage")?;
     info!("stopped");
     Ok(())
@@ -292,9 +294,8 @@ or once for all, in pip.conf:
 async fn run_until_signal(
     server: actix_web::dev::Server,
     authenticator: &Authenticator,
+    (mut interrupted, mut terminated): (Signal, Signal),
 ) -> anyhow::Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
     let handle = server.handle();
     let mut serving = tokio::task::spawn_local(server);
     let mut prepared = false;
