@@ -32,6 +32,16 @@ async fn contents_lie_under_their_hash() {
 }
 
 #[tokio::test]
+async fn a_damaged_content_is_mended_by_the_same_one() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    keep(store.as_ref(), "abc").await.confirm().await.unwrap();
+    fs::write(place.path(&format!("files/ba/{}", Sha256::of(b"abc"))), "a").unwrap();
+    keep(store.as_ref(), "abc").await.confirm().await.unwrap();
+    assert_there(store.as_ref(), "abc").await;
+}
+
+#[tokio::test]
 async fn a_mark_without_content_is_taken_away() {
     // The process died between the mark and the content.
     let place = DirectoryPlace::new();
