@@ -8,8 +8,10 @@
 //! - [`domain`] - the rules, without HTTP and without SQL.
 //! - [`http`] - everything that knows HTTP.
 //! - [`pep`] - values that the packaging specifications define.
+//! - [`publish`] - sending releases to other index servers.
 //! - [`storage`] - traits of the stores, and their backends.
 //! - [`telemetry`] - logs.
+//! - [`version`] - what this program is, and what it stands in for.
 
 pub mod archive;
 pub mod ascii_json;
@@ -19,5 +21,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod pep;
+pub mod publish;
 pub mod storage;
 pub mod telemetry;
+pub mod version;

@@ -186,15 +186,16 @@ impl Authenticator {
     /// Verifies a password and returns its hash.
     async fn check_password(&self, credentials: &Credentials) -> Result<String, AuthError> {
         let record = self.users.get(&self.registry, &credentials.user).await?;
-        let hash = record.as_deref().and_then(|record: &UserRecord| record.pwhash.as_deref());
-        let hash = hash.ok_or(AuthError::Wrong)?;
+        let record: &UserRecord = record.as_deref().ok_or(AuthError::Wrong)?;
+        let hash = record.pwhash.as_deref().ok_or(AuthError::Wrong)?;
         // With the hash in the digest, a changed password is not taken for the remembered one.
         let digest = self.digest(credentials, hash);
         let now = Instant::now();
         let right = match self.remembered.get(&digest) {
             Some((right, until)) if now < until => right,
             _ => {
-                let right = self.passwords.verify(credentials.secret.clone(), hash).await?;
+                let right =
+                    self.passwords.verify(credentials.secret.clone(), hash, record.pwsalt.as_deref()).await?;
                 self.remembered.insert(digest, (right, now + self.remembered_for));
                 right
             }

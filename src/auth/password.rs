@@ -6,6 +6,8 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, Params};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -50,8 +52,16 @@ impl PasswordHasher {
         .await
     }
 
-    /// Whether the password is the one of the hash.
-    pub async fn verify(&self, password: SecretString, hash: &str) -> Result<bool, PasswordError> {
+    /// Whether the password is the one of a stored hash, which with a salt of its own is of an old release of devpi.
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        hash: &str,
+        salt: Option<&str>,
+    ) -> Result<bool, PasswordError> {
+        if let Some(salt) = salt {
+            return verify_salted(&password, hash, salt);
+        }
         check_hash(hash)?;
         let hash = hash.to_owned();
         self.run(move || {
@@ -95,6 +105,22 @@ pub fn check_hash(hash: &str) -> Result<(), PasswordError> {
     if usable { Ok(()) } else { Err(PasswordError::UnusableHash) }
 }
 
+/// Whether a hash of old releases of devpi can be used: SHA-256 in hexadecimal, of a salt and the password.
+pub fn check_salted_hash(hash: &str, salt: &str) -> Result<(), PasswordError> {
+    let usable = !salt.is_empty() && hash.len() == 64 && hex::decode(hash).is_ok();
+    if usable { Ok(()) } else { Err(PasswordError::UnusableHash) }
+}
+
+/// devpi-server up to version 4 kept one round of SHA-256. A login turns it into an Argon2 hash.
+fn verify_salted(password: &SecretString, hash: &str, salt: &str) -> Result<bool, PasswordError> {
+    check_salted_hash(hash, salt)?;
+    let expected = hex::decode(hash).map_err(|_| PasswordError::UnusableHash)?;
+    let mut sha256 = Sha256::new();
+    sha256.update(salt.as_bytes());
+    sha256.update(password.expose_secret().as_bytes());
+    Ok(bool::from(sha256.finalize().as_slice().ct_eq(&expected)))
+}
+
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> PasswordError {
     PasswordError::Failed(Box::new(error))
 }
@@ -107,11 +133,13 @@ mod tests {
     const PASSLIB: &str =
         "$argon2id$v=19$m=65536,t=3,p=4$IUTIOcdYy3nvvZfSeo/xPg$pX03PPJp9Pe5S6nHKkJQr5y8QO0ltyrkXPqLlhP0kuY";
 
+    const SALTED: &str = "7844931cf2629da4656ccd8865e3add6daf741744cb9dde4fbf940046c7f8930";
+
     #[tokio::test]
     async fn hashes_of_passlib_are_verified() {
         let hasher = PasswordHasher::new(1);
-        assert!(hasher.verify("secret".into(), PASSLIB).await.unwrap());
-        assert!(!hasher.verify("Secret".into(), PASSLIB).await.unwrap());
+        assert!(hasher.verify("secret".into(), PASSLIB, None).await.unwrap());
+        assert!(!hasher.verify("Secret".into(), PASSLIB, None).await.unwrap());
     }
 
     #[tokio::test]
@@ -119,8 +147,21 @@ mod tests {
         let hasher = PasswordHasher::new(2);
         let hash = hasher.hash("".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=65536,t=3,p=4$"), "{hash}");
-        assert!(hasher.verify("".into(), &hash).await.unwrap());
-        assert!(!hasher.verify(" ".into(), &hash).await.unwrap());
+        assert!(hasher.verify("".into(), &hash, None).await.unwrap());
+        assert!(!hasher.verify(" ".into(), &hash, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn salted_hashes_of_old_releases_are_verified() {
+        let hasher = PasswordHasher::new(1);
+        // By Python: hashlib.sha256(salt.encode() + "secret".encode()).hexdigest()
+        let (salt, hash) = ("bm90IGEgcmFuZG9tIG9uZQ==", SALTED);
+        assert!(hasher.verify("secret".into(), hash, Some(salt)).await.unwrap());
+        assert!(!hasher.verify("Secret".into(), hash, Some(salt)).await.unwrap());
+        assert!(!is_current(hash));
+        for (bad, salt) in [("abc", salt), (hash, ""), (PASSLIB, salt)] {
+            assert!(matches!(check_salted_hash(bad, salt), Err(PasswordError::UnusableHash)), "{bad}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `devpi-server`: the server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -25,14 +25,19 @@ use crate::config::{
 use crate::domain::acl::ROOT;
 use crate::domain::clock::Clock;
 use crate::domain::stale::StaleObserver;
-use crate::http::server::{self, DEVPI_VERSION, Listener, VERSION};
-use crate::http::{FileCache, HttpSettings, NodeInfo, PageCache, State};
+use crate::http::server::{self, Listener};
+use crate::http::{FileCache, NodeInfo, PageCache, State};
+use crate::publish::Publisher;
 use crate::telemetry;
+use crate::version::{DEVPI_VERSION, VERSION};
 
 pub(super) const ABOUT: &str = "Serve private Python packages; a drop-in replacement of devpi-server.";
 
 /// The variable with the password of the user root, for `--init`.
 const PASSWORD_VARIABLE: &str = "DEVPI_PASSWORD";
+
+/// The variables with a file of certificate authorities, the first that is set.
+const AUTHORITY_VARIABLES: [&str; 2] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 
 /// How many files are open for other things than connections.
 const RESERVED_FILES: usize = 128;
@@ -95,6 +100,9 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     // Before anything slow: the first process of a container loses signals that nobody handles.
     let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
+    let settings = options.listen.http_settings().map_err(Fatal::new)?;
+    let publisher = Publisher::new(options.limits.publish(), more_authorities().as_deref());
+    let publisher = publisher.context("cannot use the certificates of other servers")?;
     let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let given = given.map(SecretString::from);
     // Taken before anything is written: a taken port must not leave a half started server behind.
@@ -137,12 +145,10 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let mut state = State {
         registry: Arc::clone(&registry),
         authenticator: Arc::clone(&authenticator),
+        publisher,
         pages,
         files,
-        settings: HttpSettings {
-            outside_url: options.listen.outside_url.clone(),
-            absolute_urls: options.listen.absolute_urls,
-        },
+        settings,
         limits: options.limits.http(),
         node: NodeInfo {
             uuid: directory.node.uuid.clone(),
@@ -162,6 +168,11 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     registry.close().await.context("cannot close the storage")?;
     info!("stopped");
     Ok(())
+}
+
+/// The file with further certificate authorities, from the variables that Python programs know.
+fn more_authorities() -> Option<PathBuf> {
+    AUTHORITY_VARIABLES.iter().find_map(std::env::var_os).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Initialises the directory. A password that is made up is printed before it counts: nobody could log in if it were

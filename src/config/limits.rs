@@ -8,6 +8,7 @@ use crate::archive;
 use crate::auth::authenticator::AuthLimits;
 use crate::domain::RegistryLimits;
 use crate::http::HttpLimits;
+use crate::publish::PublishLimits;
 use crate::storage::fs::DirectoryLimits;
 use crate::storage::sqlite::SqliteLimits;
 
@@ -96,6 +97,9 @@ pub struct LimitOptions {
     /// How long an idle connection is kept, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 75)]
     pub keep_alive_timeout: u64,
+    /// How long another server, to which a release is pushed, may keep this one waiting, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub push_timeout: u64,
     /// How long requests under way may take when the server stops, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub shutdown_timeout: u64,
@@ -130,6 +134,15 @@ impl LimitOptions {
                 members: self.max_archive_members,
                 metadata_bytes: self.max_core_metadata_size,
             },
+        }
+    }
+
+    /// The bounds of pushing to other servers.
+    pub fn publish(&self) -> PublishLimits {
+        PublishLimits {
+            idle: Duration::from_secs(self.push_timeout),
+            piece: self.download_piece_size,
+            ..PublishLimits::default()
         }
     }
 

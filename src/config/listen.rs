@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::http::server::Listener;
+use crate::http::{HttpSettings, TrustedProxies, TrustedProxyError};
 
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 3141;
@@ -49,6 +50,20 @@ pub struct ListenOptions {
     /// Make links in simple pages absolute.
     #[arg(long)]
     pub absolute_urls: bool,
+
+    /// Address of the reverse proxy whose headers on scheme, host and client are believed; `localhost` for one on a
+    /// Unix domain socket, `*` for any.
+    #[arg(long, value_name = "ADDRESS")]
+    pub trusted_proxy: Option<String>,
+
+    /// How many trusted proxies there are, one behind the other.
+    #[arg(long, value_name = "COUNT")]
+    pub trusted_proxy_count: Option<usize>,
+
+    /// The headers that the trusted proxies set, separated by spaces: some of x-forwarded-for, x-forwarded-host,
+    /// x-forwarded-proto, x-forwarded-port and x-forwarded-by, or forwarded alone; by default x-forwarded-proto.
+    #[arg(long, value_name = "NAMES")]
+    pub trusted_proxy_headers: Option<String>,
 }
 
 /// Why the server cannot listen.
@@ -71,6 +86,20 @@ pub enum ListenError {
 }
 
 impl ListenOptions {
+    /// How URLs are built.
+    pub fn http_settings(&self) -> Result<HttpSettings, TrustedProxyError> {
+        let trusted_proxies = TrustedProxies::new(
+            self.trusted_proxy.as_deref(),
+            self.trusted_proxy_count,
+            self.trusted_proxy_headers.as_deref(),
+        )?;
+        Ok(HttpSettings {
+            outside_url: self.outside_url.clone(),
+            absolute_urls: self.absolute_urls,
+            trusted_proxies,
+        })
+    }
+
     /// Binds all sockets. Returns them with the URLs or paths under which they are reached.
     pub fn bind(&self) -> Result<Vec<(Listener, String)>, ListenError> {
         let default = self.host == DEFAULT_HOST && self.port == DEFAULT_PORT;

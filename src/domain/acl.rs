@@ -102,6 +102,11 @@ impl AccessPolicy {
         caller.is_among(config.acl_upload())
     }
 
+    /// Whether the caller may upload test results to an index.
+    pub fn may_upload_test_results(&self, caller: &Caller, config: &IndexConfig) -> bool {
+        config.acl_toxresult_upload().is_none_or(|listed| caller.is_among(listed))
+    }
+
     /// Whether the caller may delete projects, releases and files of an index of `owner`.
     pub fn may_delete_content(&self, caller: &Caller, owner: &str, config: &IndexConfig) -> bool {
         self.may_upload(caller, config) || self.may_change_indexes(caller, owner)

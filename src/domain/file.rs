@@ -1,16 +1,9 @@
-//! Stored files: finding, reading and deleting them (`server-api` sections 14 and 17).
+//! Stored files: finding and reading them (`server-api` section 17).
 
-use std::sync::Arc;
-
-use super::acl::Caller;
-use super::project::{DeleteError, Force, removal_of_release};
-use super::python;
-use super::registry::{Decision, Registry};
+use super::registry::Registry;
 use crate::pep::digest::Sha256;
-use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
 use crate::storage::files::StoredFile;
-use crate::storage::meta::Operation;
 use crate::storage::model::{FileState, IndexName, Link, StoredPath};
 
 /// Why a file was not found.
@@ -56,43 +49,5 @@ impl Registry {
     /// The bytes of a core metadata document.
     pub async fn get_core_metadata(&self, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
         self.meta.snapshot().await?.get_document(sha256).await
-    }
-
-    /// Deletes a file; with the last one its release goes, and with the last release the project.
-    pub async fn delete_file(
-        &self,
-        caller: &Caller,
-        index: &IndexName,
-        path: &StoredPath,
-        force: Force,
-    ) -> Result<(), DeleteError> {
-        self.change(async |snapshot| {
-            let config = self.check_deletion(snapshot, caller, index).await?;
-            if !config.is_volatile() && force == Force::No {
-                return Err(DeleteError::NonVolatile);
-            }
-            let link = match snapshot.get_file(path).await? {
-                FileState::Present(link) => link.value,
-                FileState::Removed => return Err(DeleteError::AlreadyDeleted(python::quote(path.as_str()))),
-                FileState::Unknown => return Err(DeleteError::UnknownFile(python::quote(path.as_str()))),
-            };
-            let project = ProjectName::from_url(&link.project);
-            let revision = snapshot.get_project(index, project.normal()).await?;
-            let revision = revision.ok_or(DeleteError::UnknownProject)?;
-            let siblings = snapshot.list_links(index, project.normal(), Some(&link.version)).await?;
-            let versions = snapshot.list_versions(index, project.normal()).await?;
-            let operation = if siblings.len() > 1 {
-                Operation::RemoveLink {
-                    index: index.clone(),
-                    project: project.clone(),
-                    version: Arc::clone(&link.version),
-                    path: path.clone(),
-                }
-            } else {
-                removal_of_release(index, &project, &link.version, versions.len())
-            };
-            Ok(Decision::write(self.deletion(caller, index, &project, revision).with(operation), ()))
-        })
-        .await
     }
 }

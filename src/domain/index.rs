@@ -64,6 +64,11 @@ impl Registry {
         Ok(require_index(snapshot.as_mut(), index).await?.value)
     }
 
+    /// Whether there is an index of this name.
+    pub async fn has_index(&self, index: &IndexName) -> Result<bool, StorageError> {
+        Ok(self.meta.snapshot().await?.get_index(index).await?.is_some())
+    }
+
     /// The normalised names of an index's own projects, ascending.
     pub async fn list_own_projects(&self, index: &IndexName) -> Result<Vec<Arc<str>>, IndexError> {
         let mut snapshot = self.meta.snapshot().await?;
@@ -114,7 +119,7 @@ impl Registry {
             let mut change = ChangeSet::new(caller.name().cloned(), now)
                 .expect(Expectation::User(
                     Arc::clone(&index.user),
-                    owner.as_ref().map(|owner| owner.revision),
+                    owner.as_ref().map(|owner| owner.changed_at),
                 ))
                 .expect(Expectation::Index(index.clone(), None));
             if owner.is_none() {
@@ -163,7 +168,7 @@ impl Registry {
             let patched = stored.value.patched(patch)?;
             self.check_size(&patched.config)?;
             let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
-                .expect(Expectation::Index(index.clone(), Some(stored.revision)))
+                .expect(Expectation::Index(index.clone(), Some(stored.changed_at)))
                 .with(Operation::PutIndex(index.clone(), patched.config.settings().clone()));
             if patched.judges_bases {
                 change.expectations.extend(check_bases(snapshot, index, &patched.config).await?);
@@ -186,7 +191,7 @@ impl Registry {
                 return Err(IndexError::NonVolatile(index.clone()));
             }
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
-                .expect(Expectation::Index(index.clone(), Some(stored.revision)))
+                .expect(Expectation::Index(index.clone(), Some(stored.changed_at)))
                 .with(Operation::RemoveIndex(index.clone()));
             Ok(Decision::write(change, ()))
         })
@@ -194,13 +199,23 @@ impl Registry {
     }
 }
 
+/// The configuration of an index, if it exists.
+pub(super) async fn find_index(
+    snapshot: &mut dyn Snapshot,
+    index: &IndexName,
+) -> Result<Option<Stored<IndexConfig>>, StorageError> {
+    let stored = snapshot.get_index(index).await?;
+    let configured =
+        |Stored { changed_at, value }| Stored { changed_at, value: IndexConfig::from_settings(value) };
+    Ok(stored.map(configured))
+}
+
 /// The configuration of an index that must exist.
-pub(super) async fn require_index(
+async fn require_index(
     snapshot: &mut dyn Snapshot,
     index: &IndexName,
 ) -> Result<Stored<IndexConfig>, IndexError> {
-    let stored = snapshot.get_index(index).await?.ok_or_else(|| IndexError::Unknown(index.clone()))?;
-    Ok(Stored { revision: stored.revision, value: IndexConfig::from_settings(stored.value) })
+    find_index(snapshot, index).await?.ok_or_else(|| IndexError::Unknown(index.clone()))
 }
 
 /// Checks that all bases are well formed and exist, and says so as expectations. An index may be its own base.
@@ -218,7 +233,7 @@ async fn check_bases(
         };
         match snapshot.get_index(&base).await? {
             Some(_) if base == *index => {}
-            Some(stored) => expectations.push(Expectation::Index(base, Some(stored.revision))),
+            Some(stored) => expectations.push(Expectation::Index(base, Some(stored.changed_at))),
             None => errors.push(format!("base index {} does not exist", python::quote(spec))),
         }
     }

@@ -12,6 +12,27 @@ use crate::storage::model::{IndexName, IndexSettings};
 /// The type of an index that takes uploads.
 pub const STAGE: &str = "stage";
 
+/// The type of an index that shows what another server has.
+pub const MIRROR: &str = "mirror";
+
+/// What an index is fed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexKind {
+    /// Uploads.
+    Stage,
+    /// An upstream.
+    Mirror,
+}
+
+/// How the mirror whitelist of an index and those of its bases become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhitelistInheritance {
+    /// What all of them list.
+    Intersection,
+    /// What any of them lists.
+    Union,
+}
+
 /// The keys of a stage that always have a value.
 const DEFAULTED_KEYS: [&str; 6] = [
     "volatile",
@@ -108,7 +129,7 @@ impl IndexConfig {
         match asked.get("type") {
             None => {}
             Some(Value::String(name)) if name == STAGE => {}
-            Some(Value::String(name)) if name == "mirror" => return Err(ConfigError::Mirror),
+            Some(Value::String(name)) if name == MIRROR => return Err(ConfigError::Mirror),
             Some(other) => return Err(ConfigError::UnknownType(python::repr(other))),
         }
         let defaults = [
@@ -161,6 +182,32 @@ impl IndexConfig {
     /// The bases as they were given, also malformed ones.
     pub fn base_specs(&self) -> impl Iterator<Item = &str> {
         self.texts("bases")
+    }
+
+    /// What the index is fed by.
+    pub fn kind(&self) -> IndexKind {
+        match self.0.get("type").and_then(Value::as_str) {
+            Some(MIRROR) => IndexKind::Mirror,
+            _ => IndexKind::Stage,
+        }
+    }
+
+    /// The projects (normalised names, or `*` for all) that mirrors may show although the team has them.
+    pub fn mirror_whitelist(&self) -> impl Iterator<Item = &str> {
+        self.texts("mirror_whitelist")
+    }
+
+    /// How the whitelists of bases count. Indexes of old releases of devpi, without the setting, add them.
+    pub fn whitelist_inheritance(&self) -> WhitelistInheritance {
+        match self.0.get("mirror_whitelist_inheritance").and_then(Value::as_str) {
+            Some("intersection") => WhitelistInheritance::Intersection,
+            _ => WhitelistInheritance::Union,
+        }
+    }
+
+    /// Who may upload test results; everybody (`None`) where it is not set, as on indexes of old releases of devpi.
+    pub fn acl_toxresult_upload(&self) -> Option<impl Iterator<Item = &str>> {
+        self.0.contains_key("acl_toxresult_upload").then(|| self.texts("acl_toxresult_upload"))
     }
 
     /// Who may upload.

@@ -6,16 +6,22 @@
 
 pub mod acl;
 pub mod clock;
+pub mod deletion;
+pub mod docs;
 pub mod file;
 pub mod index;
 pub mod index_config;
 pub mod inherit;
+mod link;
 pub mod project;
+pub mod push;
 mod python;
 mod registry;
 pub mod stale;
+pub mod tox_result;
 pub mod upload;
+pub mod upload_form;
 pub mod user;
 
-pub use python::quote;
+pub use python::{is_truthy, quote};
 pub use registry::{Registry, RegistryLimits};

@@ -1,22 +1,18 @@
-//! Projects and releases: what an index and its bases have, and deletion (`server-api` sections 10, 13 and 14).
+//! Projects and releases: what an index and its bases have (`server-api` sections 10 and 13).
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::acl::Caller;
-use super::index::{IndexError, require_index};
-use super::index_config::IndexConfig;
-use super::inherit::resolution_order;
-use super::python;
-use super::registry::{Decision, Registry};
+use super::inherit::{find_owners, resolution_order};
+use super::registry::Registry;
 use crate::pep::filename::split_file_name;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::pep::version::Version;
 use crate::storage::StorageError;
-use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
-use crate::storage::model::{IndexName, Link, Relation};
+use crate::storage::meta::Snapshot;
+use crate::storage::model::{IndexName, Link, Relation, Release};
 
 /// Why something about a project was not done.
 #[derive(Debug, thiserror::Error)]
@@ -38,64 +34,6 @@ pub enum ProjectError {
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-}
-
-/// Why something of a project was not deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteError {
-    /// The caller may not delete here, or there is no such index.
-    #[error("no permission to delete")]
-    Forbidden,
-    /// The index is not volatile, and the caller did not insist.
-    #[error("project {project} is on non-volatile index {index}")]
-    ProjectOnNonVolatile {
-        /// The project, as devpi prints it.
-        project: String,
-        /// The index.
-        index: IndexName,
-    },
-    /// The index is not volatile, and the caller did not insist.
-    #[error("cannot delete version on non-volatile index")]
-    NonVolatile,
-    /// The index does not have the project.
-    #[error("project not found")]
-    UnknownProject,
-    /// The index does not have the project of the release.
-    #[error("project {project} not found on stage {index}")]
-    UnknownProjectOfRelease {
-        /// The project, as devpi prints it.
-        project: String,
-        /// The index, quoted.
-        index: String,
-    },
-    /// The project does not have the release.
-    #[error("version {version} of project {project} not found on stage {index}")]
-    UnknownRelease {
-        /// The version, quoted.
-        version: String,
-        /// The project, as devpi prints it.
-        project: String,
-        /// The index, quoted.
-        index: String,
-    },
-    /// There never was such a file.
-    #[error("package {0} doesn't exist")]
-    UnknownFile(String),
-    /// The file was deleted before.
-    #[error("file {0} existed, deleted in later serial")]
-    AlreadyDeleted(String),
-    /// The store failed.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-/// Whether a deletion overrules a non-volatile index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Force {
-    /// It does not.
-    No,
-    /// It does.
-    Yes,
 }
 
 /// Where to look for a project.
@@ -176,7 +114,7 @@ impl Registry {
         project: &ProjectName,
     ) -> Result<ProjectFiles, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
-        let owners = self.find_owners(snapshot.as_mut(), index, project, Scope::WithBases).await?;
+        let owners = self.require_owners(snapshot.as_mut(), index, project, Scope::WithBases).await?;
         let mut versions = HashSet::new();
         let mut names = HashSet::new();
         let mut files = Vec::new();
@@ -213,7 +151,7 @@ impl Registry {
         scope: Scope,
     ) -> Result<Vec<ReleaseView>, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
-        let owners = self.find_owners(snapshot.as_mut(), index, project, scope).await?;
+        let owners = self.require_owners(snapshot.as_mut(), index, project, scope).await?;
         let mut views: Vec<ReleaseView> = Vec::new();
         for owner in owners {
             for view in view_releases(snapshot.as_mut(), &owner, project, None).await? {
@@ -235,13 +173,9 @@ impl Registry {
         version: &str,
     ) -> Result<ReleaseView, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
-        let order = resolution_order(snapshot.as_mut(), index).await?;
-        if order.is_empty() {
-            return Err(ProjectError::UnknownIndex(index.clone()));
-        }
         let mut views = Vec::new();
-        for station in order {
-            views.extend(view_releases(snapshot.as_mut(), &station.index, project, Some(version)).await?);
+        for owner in self.find_owners(snapshot.as_mut(), index, project).await? {
+            views.extend(view_releases(snapshot.as_mut(), &owner, project, Some(version)).await?);
         }
         let mut views = views.into_iter();
         let Some(mut first) = views.next() else {
@@ -252,112 +186,29 @@ impl Registry {
         Ok(first)
     }
 
-    /// Deletes a project of an index.
-    pub async fn delete_project(
-        &self,
-        caller: &Caller,
-        index: &IndexName,
-        project: &ProjectName,
-        force: Force,
-    ) -> Result<(), DeleteError> {
-        self.change(async |snapshot| {
-            let config = self.check_deletion(snapshot, caller, index).await?;
-            if !config.is_volatile() && force == Force::No {
-                let project = describe(project);
-                return Err(DeleteError::ProjectOnNonVolatile { project, index: index.clone() });
-            }
-            let revision = snapshot.get_project(index, project.normal()).await?;
-            let revision = revision.ok_or(DeleteError::UnknownProject)?;
-            let change = self
-                .deletion(caller, index, project, revision)
-                .with(Operation::RemoveProject(index.clone(), project.clone()));
-            Ok(Decision::write(change, ()))
-        })
-        .await
-    }
-
-    /// Deletes a release; with the last one its project goes.
-    pub async fn delete_release(
-        &self,
-        caller: &Caller,
-        index: &IndexName,
-        project: &ProjectName,
-        version: &str,
-        force: Force,
-    ) -> Result<(), DeleteError> {
-        self.change(async |snapshot| {
-            let config = self.check_deletion(snapshot, caller, index).await?;
-            if !config.is_volatile() && force == Force::No {
-                return Err(DeleteError::NonVolatile);
-            }
-            let quoted_index = python::quote(&index.to_string());
-            let Some(revision) = snapshot.get_project(index, project.normal()).await? else {
-                let project = describe(&ProjectName::from_url(project.normal()));
-                return Err(DeleteError::UnknownProjectOfRelease { project, index: quoted_index });
-            };
-            let versions = snapshot.list_versions(index, project.normal()).await?;
-            if !versions.iter().any(|release| *release.version == *version) {
-                let project = describe(&ProjectName::from_url(project.normal()));
-                let version = python::quote(version);
-                return Err(DeleteError::UnknownRelease { version, project, index: quoted_index });
-            }
-            let change = self.deletion(caller, index, project, revision);
-            Ok(Decision::write(change.with(removal_of_release(index, project, version, versions.len())), ()))
-        })
-        .await
-    }
-
-    /// The configuration of an index in which the caller may delete; a missing index is like a forbidden one.
-    pub(super) async fn check_deletion(
+    /// The indexes that show a project in `index`.
+    async fn find_owners(
         &self,
         snapshot: &mut dyn Snapshot,
-        caller: &Caller,
-        index: &IndexName,
-    ) -> Result<IndexConfig, DeleteError> {
-        let config = match require_index(snapshot, index).await {
-            Ok(stored) => stored.value,
-            Err(IndexError::Storage(error)) => return Err(error.into()),
-            Err(_) => return Err(DeleteError::Forbidden),
-        };
-        if self.policy.may_delete_content(caller, &index.user, &config) {
-            return Ok(config);
-        }
-        Err(DeleteError::Forbidden)
-    }
-
-    /// The beginning of a change set that deletes in a project as it is at `revision`.
-    pub(super) fn deletion(
-        &self,
-        caller: &Caller,
         index: &IndexName,
         project: &ProjectName,
-        revision: crate::storage::model::Serial,
-    ) -> ChangeSet {
-        ChangeSet::new(caller.name().cloned(), self.clock.now()).expect(Expectation::Project(
-            index.clone(),
-            project.clone(),
-            Some(revision),
-        ))
+    ) -> Result<Vec<IndexName>, ProjectError> {
+        let order = resolution_order(snapshot, index).await?;
+        if order.is_empty() {
+            return Err(ProjectError::UnknownIndex(index.clone()));
+        }
+        Ok(find_owners(snapshot, order, project.normal()).await?)
     }
 
-    /// The indexes of the walk that have the project.
-    async fn find_owners(
+    /// Like [`Registry::find_owners`], for a project that must be there, and only `index` itself if asked so.
+    async fn require_owners(
         &self,
         snapshot: &mut dyn Snapshot,
         index: &IndexName,
         project: &ProjectName,
         scope: Scope,
     ) -> Result<Vec<IndexName>, ProjectError> {
-        let order = resolution_order(snapshot, index).await?;
-        if order.is_empty() {
-            return Err(ProjectError::UnknownIndex(index.clone()));
-        }
-        let mut owners = Vec::new();
-        for station in order {
-            if snapshot.get_project(&station.index, project.normal()).await?.is_some() {
-                owners.push(station.index);
-            }
-        }
+        let mut owners = self.find_owners(snapshot, index, project).await?;
         if owners.is_empty() {
             return Err(ProjectError::Unknown(project.display().to_owned()));
         }
@@ -365,20 +216,6 @@ impl Registry {
             owners.retain(|owner| owner == index);
         }
         Ok(owners)
-    }
-}
-
-/// The operation that removes a release, or with the last of `count` releases the project.
-pub(super) fn removal_of_release(
-    index: &IndexName,
-    project: &ProjectName,
-    version: &str,
-    count: usize,
-) -> Operation {
-    if count == 1 {
-        Operation::RemoveProject(index.clone(), project.clone())
-    } else {
-        Operation::RemoveRelease(index.clone(), project.clone(), version.into())
     }
 }
 
@@ -397,14 +234,9 @@ async fn view_releases(
     for link in snapshot.list_links(index, project.normal(), version).await? {
         links.entry(Arc::clone(&link.value.version)).or_default().push(link.value);
     }
-    let view = |release: crate::storage::model::Release| {
+    let view = |release: Release| {
         let links = links.remove(&release.version).unwrap_or_default();
         ReleaseView { version: release.version, metadata: release.metadata, links, shadowing: Vec::new() }
     };
     Ok(releases.into_iter().map(view).collect())
-}
-
-/// A project as devpi's messages print it.
-pub fn describe(project: &ProjectName) -> String {
-    format!("<NormalizedName {} {}>", python::quote(project.display()), python::quote(project.normal()))
 }

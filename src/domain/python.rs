@@ -55,7 +55,7 @@ pub(super) fn display(value: &Value) -> String {
 }
 
 /// Whether Python takes the value for true: anything but null, false, zero and empty things.
-pub(super) fn is_truthy(value: &Value) -> bool {
+pub fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => *flag,

@@ -11,7 +11,7 @@ use super::stale::{StaleObserver, StaleTracker};
 use crate::archive::Limits as ArchiveLimits;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
-use crate::storage::files::{FileStore, References};
+use crate::storage::files::{FileStore, ReceivedFile, References};
 use crate::storage::meta::{ChangeSet, CommitError, MetaStore, Snapshot};
 use crate::storage::model::Serial;
 
@@ -108,6 +108,31 @@ impl Registry {
     /// A view of everything at the newest serial.
     pub async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
         self.meta.snapshot().await
+    }
+
+    /// Makes a content durable and lets `commit` name it. Throws it away after an error, and where `is_named` says of
+    /// the outcome that the content was not needed.
+    ///
+    /// The client may go meanwhile, but not the work: a content that a commit names must keep its lease until that is
+    /// known.
+    pub(super) async fn store_content<T: 'static, E: From<StorageError> + 'static>(
+        self: &Arc<Self>,
+        received: Box<dyn ReceivedFile>,
+        is_named: fn(&T) -> bool,
+        commit: impl AsyncFnOnce(&Self) -> Result<T, E> + 'static,
+    ) -> Result<T, E> {
+        let registry = Arc::clone(self);
+        let stored = self.tasks.spawn_local(async move {
+            let lease = received.keep().await?;
+            let outcome = commit(&registry).await;
+            if outcome.as_ref().is_ok_and(is_named) {
+                lease.confirm().await?;
+            } else {
+                lease.discard(registry.as_ref()).await?;
+            }
+            outcome
+        });
+        stored.await.map_err(StorageError::from)?
     }
 
     /// Lets `decide` look at a snapshot and commits what it decides; again on a newer one if others were faster.

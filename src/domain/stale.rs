@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn tracker(graph: &[(&str, &[&str])]) -> StaleTracker {
-        let stored = |bases| Stored { revision: Serial(0), value: settings(bases) };
+        let stored = |bases| Stored { changed_at: Serial(0), value: settings(bases) };
         let indexes = graph.iter().map(|(name, bases)| (index(name), stored(bases))).collect();
         StaleTracker::new(&indexes, Vec::new())
     }

@@ -17,7 +17,7 @@ use crate::storage::model::{IndexSettings, UserRecord};
 const ATTRIBUTES: [&str; 4] = ["email", "title", "description", "custom_data"];
 
 /// Keys that come with a new user and are dealt with otherwise than as attributes.
-const OTHER_KEYS: [&str; 4] = ["password", "pwhash", "created", "modified"];
+const OTHER_KEYS: [&str; 5] = ["password", "pwhash", "pwsalt", "created", "modified"];
 
 /// The longest name that a user or an index may have, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -116,6 +116,13 @@ pub enum NewPassword {
     Keep,
     /// It is set; this is its hash as a PHC string.
     Hash(String),
+    /// It is set; this is its hash by an old release of devpi.
+    Salted {
+        /// SHA-256 of salt and password, in hexadecimal.
+        hash: String,
+        /// The salt.
+        salt: String,
+    },
 }
 
 impl Registry {
@@ -177,9 +184,7 @@ impl Registry {
         let now = self.clock.now();
         let mut record = UserRecord::new(now);
         set_attributes(&mut record, values);
-        if let NewPassword::Hash(hash) = password {
-            record.pwhash = Some(hash);
-        }
+        set_password(&mut record, &password);
         let name: Arc<str> = name.into();
         self.change(async |snapshot| {
             if snapshot.get_user(&name).await?.is_some() {
@@ -228,15 +233,13 @@ impl Registry {
             let user = snapshot.get_user(name).await?.ok_or_else(|| unknown(name))?;
             let mut record = user.value.clone();
             set_attributes(&mut record, values);
-            if let NewPassword::Hash(hash) = &password {
-                record.pwhash = Some(hash.clone());
-            }
+            set_password(&mut record, &password);
             if record == user.value {
                 return Ok(Decision::keep(()));
             }
             record.modified = Some(now);
             let change = ChangeSet::new(caller.name().cloned(), now)
-                .expect(Expectation::User(name.into(), Some(user.revision)))
+                .expect(Expectation::User(name.into(), Some(user.changed_at)))
                 .with(Operation::PutUser(name.into(), record));
             Ok(Decision::write(change, ()))
         })
@@ -251,9 +254,9 @@ impl Registry {
             if user.value.pwhash.as_deref() != Some(old) {
                 return Ok(Decision::keep(()));
             }
-            let record = UserRecord { pwhash: Some(new.clone()), ..user.value };
+            let record = UserRecord { pwhash: Some(new.clone()), pwsalt: None, ..user.value };
             let change = ChangeSet::new(Some(name.into()), self.clock.now())
-                .expect(Expectation::User(name.into(), Some(user.revision)))
+                .expect(Expectation::User(name.into(), Some(user.changed_at)))
                 .with(Operation::PutUser(name.into(), record));
             Ok(Decision::write(change, ()))
         })
@@ -277,12 +280,20 @@ impl Registry {
                 }
             }
             let change = ChangeSet::new(caller.name().cloned(), now)
-                .expect(Expectation::User(name.into(), Some(user.revision)))
+                .expect(Expectation::User(name.into(), Some(user.changed_at)))
                 .with(Operation::RemoveUser(name.into()));
             Ok(Decision::write(change, ()))
         })
         .await
     }
+}
+
+fn set_password(record: &mut UserRecord, password: &NewPassword) {
+    (record.pwhash, record.pwsalt) = match password {
+        NewPassword::Keep => return,
+        NewPassword::Hash(hash) => (Some(hash.clone()), None),
+        NewPassword::Salted { hash, salt } => (Some(hash.clone()), Some(salt.clone())),
+    };
 }
 
 fn set_attributes(record: &mut UserRecord, values: &Map<String, Value>) {

@@ -15,7 +15,7 @@ use super::state::State;
 use super::urls::BaseUrl;
 use crate::domain::Registry;
 use crate::domain::acl::Caller;
-use crate::domain::project::Force;
+use crate::domain::deletion::Force;
 
 /// The name under which replicas of devpi talk to their primary.
 pub(super) const REPLICA_USER: &str = "+replica";

@@ -1,4 +1,4 @@
-//! Errors as answers: devpi's body shapes (`server-api` section 2.2), and which error is which status.
+//! Answers other than hoped for: devpi's body shapes (`server-api` section 2.2).
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -7,17 +7,10 @@ use serde::Serialize;
 use tracing::{debug, error};
 
 use super::envelope;
+use super::forwarded::MalformedHeader;
 use super::negotiate::{Accept, HTML, JSON};
 use super::reason;
 use crate::ascii_json;
-use crate::auth::authenticator::AuthError;
-use crate::auth::password::PasswordError;
-use crate::domain::file::FileError;
-use crate::domain::index::IndexError;
-use crate::domain::project::{DeleteError, ProjectError};
-use crate::domain::upload::UploadError;
-use crate::domain::user::UserError;
-use crate::storage::StorageError;
 
 /// The shape of an error's body, by where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +81,16 @@ impl ApiError {
         error
     }
 
+    /// An original request that would be refused.
+    pub(super) fn refused() -> Self {
+        Self { detail: String::new(), ..Self::forbidden() }
+    }
+
+    /// An original request that would be answered: no error, but in the shape of one.
+    pub(super) fn allowed() -> Self {
+        Self::new(StatusCode::OK, Shape::Framework, "")
+    }
+
     /// The user name of replicas is not for logins.
     pub(super) fn malformed_authorization() -> Self {
         Self { detail: "Authorization malformed.".to_owned(), ..Self::forbidden() }
@@ -118,10 +121,10 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, Shape::Server, text)
     }
 
-    /// Something that devpi has and this server has not yet.
-    pub(super) fn not_yet(what: &str) -> Self {
-        let text = format!("{what} is not supported yet by this server");
-        Self::new(StatusCode::NOT_IMPLEMENTED, Shape::Message, text)
+    /// A trusted proxy sent nonsense.
+    pub(super) fn malformed_header(header: MalformedHeader) -> Self {
+        let text = format!("Bad Request\r\n\r\nHeader \"{}\" malformed.\r\n", header.0);
+        Self::new(StatusCode::BAD_REQUEST, Shape::Server, text)
     }
 
     /// Something failed inside.
@@ -131,6 +134,12 @@ impl ApiError {
         let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, Shape::Server, text);
         error.cause = Some(cause.into());
         error
+    }
+
+    /// Adds what the log is to have and the client is not.
+    pub(super) fn with_cause(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.cause = Some(cause.into());
+        self
     }
 
     /// Adds a header.
@@ -251,133 +260,6 @@ fn escape(text: &str, quotes: Quotes) -> String {
         }
     }
     escaped
-}
-
-impl From<StorageError> for ApiError {
-    fn from(error: StorageError) -> Self {
-        match error {
-            StorageError::Full(_) => {
-                let mut answer =
-                    Self::submit(StatusCode::INSUFFICIENT_STORAGE, "no space left on the server");
-                answer.cause = Some(error.into());
-                answer
-            }
-            StorageError::Closed => {
-                Self::message(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
-            }
-            StorageError::Damaged(_) | StorageError::Failed(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<AuthError> for ApiError {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Wrong => Self::message(StatusCode::UNAUTHORIZED, error),
-            AuthError::Storage(error) => error.into(),
-            AuthError::Failed(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<PasswordError> for ApiError {
-    fn from(error: PasswordError) -> Self {
-        match error {
-            PasswordError::UnusableHash => Self::message(StatusCode::BAD_REQUEST, error),
-            PasswordError::Failed(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<UserError> for ApiError {
-    fn from(error: UserError) -> Self {
-        match error {
-            UserError::MayNotCreate | UserError::MayNotDelete => Self::forbidden(),
-            UserError::MayNotModify(_)
-            | UserError::MayNotChangePassword(_)
-            | UserError::NonVolatileIndex { .. } => Self::message(StatusCode::FORBIDDEN, error),
-            UserError::Exists => Self::message(StatusCode::CONFLICT, error),
-            UserError::Unknown(_) => Self::abort(StatusCode::NOT_FOUND, error),
-            UserError::Name(_) | UserError::UnknownKeys(_) => Self::message(StatusCode::BAD_REQUEST, error),
-            UserError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<IndexError> for ApiError {
-    fn from(error: IndexError) -> Self {
-        match error {
-            IndexError::Unknown(_) | IndexError::UnknownUser(_) => Self::abort(StatusCode::NOT_FOUND, error),
-            IndexError::Exists(_) => Self::message(StatusCode::CONFLICT, error),
-            IndexError::MayNotCreate(_) | IndexError::NonVolatile(_) => {
-                Self::message(StatusCode::FORBIDDEN, error)
-            }
-            IndexError::MayNotChange => Self::forbidden(),
-            IndexError::Name(_) | IndexError::Config(_) | IndexError::NoChange => {
-                Self::message(StatusCode::BAD_REQUEST, error)
-            }
-            IndexError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<ProjectError> for ApiError {
-    fn from(error: ProjectError) -> Self {
-        match error {
-            ProjectError::UnknownIndex(_)
-            | ProjectError::Unknown(_)
-            | ProjectError::UnknownVersion { .. } => Self::abort(StatusCode::NOT_FOUND, error),
-            ProjectError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<DeleteError> for ApiError {
-    fn from(error: DeleteError) -> Self {
-        match error {
-            DeleteError::Forbidden => Self::forbidden(),
-            DeleteError::ProjectOnNonVolatile { .. } => Self::message(StatusCode::FORBIDDEN, error),
-            DeleteError::NonVolatile => Self::abort(StatusCode::FORBIDDEN, error),
-            DeleteError::UnknownProject => Self::message(StatusCode::NOT_FOUND, error),
-            DeleteError::UnknownProjectOfRelease { .. }
-            | DeleteError::UnknownRelease { .. }
-            | DeleteError::UnknownFile(_) => Self::abort(StatusCode::NOT_FOUND, error),
-            DeleteError::AlreadyDeleted(_) => Self::abort(StatusCode::GONE, error),
-            DeleteError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<FileError> for ApiError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::UnknownIndex(_) | FileError::Unknown | FileError::NoCoreMetadata(_) => {
-                Self::abort(StatusCode::NOT_FOUND, error)
-            }
-            FileError::Deleted => Self::abort(StatusCode::GONE, error),
-            FileError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<UploadError> for ApiError {
-    fn from(error: UploadError) -> Self {
-        match error {
-            UploadError::UnknownIndex(_) => Self::abort(StatusCode::NOT_FOUND, error),
-            UploadError::Unauthenticated => Self::unauthorized(),
-            UploadError::Forbidden => Self::submit(StatusCode::FORBIDDEN, error),
-            UploadError::Conflict(_) => Self::submit(StatusCode::CONFLICT, error),
-            UploadError::NoFile
-            | UploadError::ForeignVersion { .. }
-            | UploadError::NoArchiveName(_)
-            | UploadError::ForeignProject { .. }
-            | UploadError::FileName(_)
-            | UploadError::Metadata(_)
-            | UploadError::WrongDigest { .. }
-            | UploadError::BrokenArchive { .. } => Self::submit(StatusCode::BAD_REQUEST, error),
-            UploadError::Storage(error) => error.into(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 mod api;
 mod cache;
 mod call;
+mod domain_errors;
 mod envelope;
 mod error;
 mod extract;
+mod forwarded;
 mod negotiate;
 mod page;
 mod ranges;
@@ -19,4 +21,5 @@ mod state;
 mod urls;
 
 pub use cache::{FileCache, PageCache};
+pub use forwarded::{TrustedProxies, TrustedProxyError};
 pub use state::{HttpLimits, HttpSettings, NodeInfo, State};

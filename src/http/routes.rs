@@ -5,15 +5,20 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::Method;
-use actix_web::http::header::VARY;
+use actix_web::http::header::{HeaderName, VARY};
 
-use super::api::{files, indexes, login, projects, server_api, simple, status, upload, users};
+use super::api::{
+    authcheck, files, indexes, login, projects, server_api, simple, status, tox_results, upload, users,
+};
 use super::cache::Place;
 use super::call::Call;
 use super::error::ApiError;
 use super::negotiate::{HTML, JSON, SIMPLE_JSON, SimpleFormat, choose_simple};
+use super::urls::path_of_uri;
 use crate::pep::name::ProjectName;
 use crate::storage::model::{IndexName, StoredPath};
+
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 
 /// What a path means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ enum Route {
     Status,
     /// `/+login`
     Login,
+    /// `/+authcheck`
+    AuthCheck,
     /// `/+api`, `/{user}/+api`, and with an index `/{user}/{index}/+api`
     Api(Option<IndexName>),
     /// `/{user}`
@@ -72,6 +79,7 @@ impl Route {
         let route = match (segments.as_slice(), slash) {
             (["+status"], Slash::Without) => Self::Status,
             (["+login"], Slash::Without) => Self::Login,
+            (["+authcheck"], Slash::Without) => Self::AuthCheck,
             (["+api"], Slash::Without) => Self::Api(None),
             ([user, "+api"], Slash::Without) if is_name(user) => Self::Api(None),
             ([user, index, "+api"], Slash::Without) => Self::Api(Some(index_name(user, index)?)),
@@ -165,6 +173,7 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
         (Route::Api(_) | Route::Login, _) if !takes_json => Err(ApiError::no_route(&call.path)),
         (Route::Api(index), _) => server_api::show(call, index).await,
         (Route::Login, "POST") => login::login(call).await,
+        (Route::AuthCheck, _) => authcheck::check(call, original_subject(call, takes_json)).await,
 
         (Route::User(user), _) if is_get && takes_json => users::show(call, &user).await,
         (Route::User(user), "PUT") => users::create(call, &user).await,
@@ -188,7 +197,9 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
         (Route::Index(index), "POST" | "PUSH") => upload::receive(call, &index).await,
 
         (Route::File(index, path, _), "DELETE") => files::delete(call, &index, &path).await,
-        (Route::File(_, _, FileKind::Hashed), "POST") => Err(ApiError::not_yet("the upload of tox results")),
+        (Route::File(index, path, FileKind::Hashed), "POST") => {
+            tox_results::upload(call, &index, &path).await
+        }
         (Route::File(index, path, _), _) => files::download(call, &index, &path).await,
 
         (Route::SimpleList(index, Slash::Without), _) => {
@@ -234,6 +245,18 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
             Err(ApiError::no_route(format!("{method} with these accepted media types is not offered here")))
         }
         _ => Err(ApiError::no_route("")),
+    }
+}
+
+/// What the request behind an authentication check is for: the one in `X-Original-URI`, else the check itself.
+fn original_subject(call: &Call, takes_json: bool) -> authcheck::Subject {
+    let Some(uri) = call.headers().get(X_ORIGINAL_URI) else { return authcheck::Subject::Other };
+    let path = uri.to_str().ok().and_then(path_of_uri);
+    match path.and_then(|path| Route::parse(call.base_url.strip_prefix(&path))) {
+        None => authcheck::Subject::Nothing,
+        Some(Route::Api(_) | Route::Login) if !takes_json => authcheck::Subject::Nothing,
+        Some(Route::File(index, ..)) => authcheck::Subject::File(index),
+        Some(_) => authcheck::Subject::Other,
     }
 }
 

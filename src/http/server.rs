@@ -14,16 +14,12 @@ use tracing::{Instrument, info, info_span};
 use super::call::Call;
 use super::error::ApiError;
 use super::extract::body::Body;
+use super::forwarded::Forwarded;
 use super::negotiate::Accept;
 use super::routes;
 use super::state::State;
 use super::urls::{BaseUrl, decode_path};
-
-/// The release of devpi-server with which this server is compatible; scripts compare it.
-pub const DEVPI_VERSION: &str = "6.20.3";
-
-/// The version of this server.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+use crate::version::DEVPI_VERSION;
 
 /// The version of the protocol between devpi-client and server.
 const API_VERSION: &str = "2";
@@ -63,27 +59,47 @@ async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> H
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.path().to_owned();
+    let forwarded = read_forwarded(&request, &state);
+    let client = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
+    let client = client.or_else(|| peer_address(&request)).unwrap_or_default();
     let span = info_span!("request", %method, path);
     async move {
-        let response = respond(request, payload, state).await;
+        let response = respond(request, forwarded, payload, state).await;
         let status = response.status().as_u16();
-        info!(status, seconds = started.elapsed().as_secs_f64(), "{method} {path}");
+        info!(status, client, seconds = started.elapsed().as_secs_f64(), "{method} {path}");
         response
     }
     .instrument(span)
     .await
 }
 
-async fn respond(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+/// What trusted proxies say of the request.
+fn read_forwarded(request: &HttpRequest, state: &State) -> Result<Forwarded, ApiError> {
+    let Some(proxies) = &state.settings.trusted_proxies else { return Ok(Forwarded::default()) };
+    let forwarded = proxies.read(request.headers(), peer_address(request).as_deref());
+    forwarded.map_err(ApiError::malformed_header)
+}
+
+/// The address at the other end of the connection; `None` for a Unix socket.
+fn peer_address(request: &HttpRequest) -> Option<String> {
+    request.peer_addr().map(|address| address.ip().to_string())
+}
+
+async fn respond(
+    request: HttpRequest,
+    forwarded: Result<Forwarded, ApiError>,
+    payload: Payload,
+    state: Data<State>,
+) -> HttpResponse {
     let limits = state.limits;
     let accept = Accept::new(request.headers());
     let mut body = Body::new(payload, limits.request_body, limits.body_idle);
     let announced =
         request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
-    let result = if announced.is_some_and(|length: u64| length > limits.request_body) {
-        Err(body.too_large())
-    } else {
-        dispatch(request, body.clone(), accept.clone(), state.clone()).await
+    let result = match forwarded {
+        Err(error) => Err(error),
+        Ok(_) if announced.is_some_and(|length: u64| length > limits.request_body) => Err(body.too_large()),
+        Ok(forwarded) => dispatch(request, forwarded, body.clone(), accept.clone(), state.clone()).await,
     };
     let mut allowance = limits.request_body;
     let mut of_application = true;
@@ -105,11 +121,13 @@ async fn respond(request: HttpRequest, payload: Payload, state: Data<State>) -> 
 
 async fn dispatch(
     request: HttpRequest,
+    forwarded: Forwarded,
     body: Body,
     accept: Accept,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let base_url = BaseUrl::new(request.headers(), state.settings.outside_url.as_deref());
+    let settings = &state.settings;
+    let base_url = BaseUrl::new(request.headers(), settings.outside_url.as_deref(), &forwarded);
     let path = decode_path(request.uri().path());
     let path = path.ok_or_else(|| ApiError::message(StatusCode::BAD_REQUEST, "the URL is not UTF-8"))?;
     let path = base_url.strip_prefix(&path).to_owned();

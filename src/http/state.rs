@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::{FileCache, PageCache};
+use super::forwarded::TrustedProxies;
 use super::urls::BaseUrl;
 use crate::auth::authenticator::Authenticator;
 use crate::domain::Registry;
+use crate::publish::Publisher;
 
 /// What all requests share.
 pub struct State {
@@ -15,6 +17,8 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who callers are.
     pub authenticator: Arc<Authenticator>,
+    /// Sends releases to other servers.
+    pub publisher: Publisher,
     /// Rendered pages.
     pub pages: Arc<PageCache>,
     /// Links by path, and core metadata.
@@ -46,6 +50,8 @@ pub struct HttpSettings {
     pub outside_url: Option<String>,
     /// Whether links in simple pages are absolute.
     pub absolute_urls: bool,
+    /// The reverse proxies whose word on scheme and host counts.
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 impl HttpSettings {

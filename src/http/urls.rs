@@ -1,7 +1,10 @@
 //! URLs: the base as clients see it, paths as URLs, and links relative to a page (`server-api` section 4).
 
+use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+use super::forwarded::Forwarded;
 
 /// What is encoded in paths: everything that is not a path character of RFC 3986. `+` stays.
 const PATH: &AsciiSet = &CONTROLS
@@ -33,14 +36,18 @@ pub(super) fn encode_path(path: &str) -> String {
 pub(super) struct BaseUrl(String);
 
 impl BaseUrl {
-    /// The base for a request: its `X-Outside-Url`, else `--outside-url`, else its `Host`.
-    pub(super) fn new(headers: &HeaderMap, outside_url: Option<&str>) -> Self {
+    /// The base for a request: its `X-Outside-Url`, else `--outside-url`, else what trusted proxies say, else its
+    /// `Host`.
+    pub(super) fn new(headers: &HeaderMap, outside_url: Option<&str>, forwarded: &Forwarded) -> Self {
         let text = |name: HeaderName| {
             headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
         };
         let base = match (text(X_OUTSIDE_URL), outside_url) {
             (Some(url), _) | (None, Some(url)) => url.to_owned(),
-            (None, None) => format!("http://{}", text(HOST).unwrap_or("localhost")),
+            (None, None) => {
+                let host = forwarded.host.as_deref().or_else(|| text(HOST));
+                format!("{}://{}", forwarded.scheme.unwrap_or("http"), host.unwrap_or("localhost"))
+            }
         };
         Self(without_standard_port(base))
     }
@@ -94,6 +101,12 @@ pub(super) fn decode_path(path: &str) -> Option<String> {
     percent_decode_str(path).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
+/// The decoded path of a URI, which may be absolute or only a path. `None` if it is neither.
+pub(super) fn path_of_uri(uri: &str) -> Option<String> {
+    let uri: Uri = uri.parse().ok()?;
+    decode_path(if uri.path().is_empty() { "/" } else { uri.path() })
+}
+
 /// The path from the page at `page` to `target`; both start at the root, without leading slash.
 pub(super) fn relative(page: &str, target: &str) -> String {
     // A page's links start from its directory: its path up to the last slash.
@@ -113,20 +126,26 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     fn base(url: &str) -> BaseUrl {
-        BaseUrl::new(&HeaderMap::new(), Some(url))
+        BaseUrl::new(&HeaderMap::new(), Some(url), &Forwarded::default())
     }
 
     #[test]
     fn the_base_comes_from_header_option_or_host() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("foo.example:99"));
-        assert_eq!(BaseUrl::new(&headers, None).join("alice/vol"), "http://foo.example:99/alice/vol");
-        assert_eq!(BaseUrl::new(&headers, Some("https://out.example")).join(""), "https://out.example/");
-        headers.insert(X_OUTSIDE_URL, HeaderValue::from_static("https://hdr.example/sub"));
+        let direct = Forwarded::default();
         assert_eq!(
-            BaseUrl::new(&headers, Some("https://out.example")).join("+login"),
-            "https://hdr.example/sub/+login"
+            BaseUrl::new(&headers, None, &direct).join("alice/vol"),
+            "http://foo.example:99/alice/vol"
         );
+        let forwarded =
+            Forwarded { scheme: Some("https"), host: Some("p.example:443".to_owned()), client: None };
+        assert_eq!(BaseUrl::new(&headers, None, &forwarded).join("x"), "https://p.example/x");
+        let outside_url = Some("https://out.example");
+        assert_eq!(BaseUrl::new(&headers, outside_url, &forwarded).join(""), "https://out.example/");
+        headers.insert(X_OUTSIDE_URL, HeaderValue::from_static("https://hdr.example/sub"));
+        let base = BaseUrl::new(&headers, outside_url, &forwarded);
+        assert_eq!(base.join("+login"), "https://hdr.example/sub/+login");
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! Not here: compatibility tags of wheels, and whether a file is what its name says.
 
 mod split;
+mod upload_type;
 
 pub use split::{SplitFileName, split_file_name};
+pub use upload_type::{UploadType, upload_type};
 
 use std::borrow::Cow;
 

@@ -51,18 +51,27 @@ pub const FIELDS: &[(&str, FieldKind)] = &[
     ("license_file", List),
 ];
 
+/// Fields of newer core metadata (2.5, PEP 794) that may come more than once, in both spellings that tools use. They
+/// are there only where a form has them, as are fields that nobody here has heard of.
+const NEWER_LISTS: &[&str] = &["import_name", "import_names", "import_namespace", "import_namespaces"];
+
+/// What upload forms say about the upload or the file, not about the release.
+const NO_METADATA: &[&str] =
+    &["protocol_version", "filetype", "pyversion", "content", "gpg_signature", "attestations"];
+
 /// Names that tools send for a field of [`FIELDS`]: twine and uv name extras in the singular.
 const ALIASES: &[(&str, &str)] = &[("provides_extra", "provides_extras")];
 
-/// The metadata fields of one release, in the order of [`FIELDS`].
+/// The metadata fields of one release: those of [`FIELDS`] in their order, then others as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReleaseMetadata(Map<String, Value>);
 
 impl ReleaseMetadata {
-    /// Takes the known fields out of form `pairs`; the others are passed over.
+    /// Takes the metadata out of form `pairs`.
     ///
     /// Of a text field the last value counts. `UNKNOWN`, which old distutils send for a missing value, counts as
-    /// empty, and empty items of lists are dropped.
+    /// empty, and empty items of lists are dropped. Fields that are not known are kept verbatim: as a text, or as a
+    /// list where they come more than once.
     pub fn from_form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         let mut fields = Map::new();
         for &(field, kind) in FIELDS {
@@ -80,6 +89,22 @@ impl ReleaseMetadata {
             };
             fields.insert(field.to_owned(), value);
         }
+        let mut unknown: Map<String, Value> = Map::new();
+        for (field, value) in pairs.into_iter().filter(|(field, _)| is_unknown_metadata(field)) {
+            match unknown.get_mut(field) {
+                None if NEWER_LISTS.contains(&field) => unknown.insert(field.to_owned(), vec![value].into()),
+                None => unknown.insert(field.to_owned(), value.into()),
+                Some(Value::Array(values)) => {
+                    values.push(value.into());
+                    None
+                }
+                Some(first) => {
+                    *first = Value::Array(vec![first.take(), value.into()]);
+                    None
+                }
+            };
+        }
+        fields.append(&mut unknown);
         Self(fields)
     }
 
@@ -133,6 +158,17 @@ impl ReleaseMetadata {
     }
 }
 
+/// Whether a form field is metadata of a kind that is not in [`FIELDS`]. Names with a plus or colon in front are the
+/// server's own.
+fn is_unknown_metadata(field: &str) -> bool {
+    !field.is_empty()
+        && !field.starts_with(['+', ':'])
+        && !field.ends_with("_digest")
+        && !NO_METADATA.contains(&field)
+        && !FIELDS.iter().any(|(known, _)| *known == field)
+        && !ALIASES.iter().any(|(alias, _)| *alias == field)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_keep_known_fields_only() {
+    fn forms_give_texts_and_lists() {
         let metadata = form(&[
             ("classifiers", "A"),
             ("name", "Pkg_A"),
@@ -154,6 +190,9 @@ mod tests {
             ("classifiers", "B"),
             ("provides_extra", "test"),
             (":action", "file_upload"),
+            ("+links", "x"),
+            ("sha256_digest", "abc"),
+            ("pyversion", "py3"),
             ("platform", ""),
         ]);
         assert_eq!(
@@ -161,6 +200,21 @@ mod tests {
             json!({"name": "Pkg_A", "summary": "last", "home_page": "", "platform": [],
                    "classifiers": ["A", "B"], "provides_extras": ["test"]})
         );
+    }
+
+    #[test]
+    fn unknown_fields_are_kept_verbatim() {
+        let metadata = form(&[
+            ("import_names", "demo"),
+            ("future", "UNKNOWN"),
+            ("name", "x"),
+            ("more", "1"),
+            ("more", ""),
+            ("more", "2"),
+        ]);
+        let expected =
+            json!({"name": "x", "import_names": ["demo"], "future": "UNKNOWN", "more": ["1", "", "2"]});
+        assert_eq!(Value::Object(metadata.into_fields()), expected);
     }
 
     #[test]

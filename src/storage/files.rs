@@ -1,6 +1,6 @@
 //! The file store: contents under their hash.
 //!
-//! A content comes in three steps. It is *staged* piece by piece while it is hashed; once the domain wants it, it is
+//! A content comes in three steps. It is *received* piece by piece while it is hashed; once the domain wants it, it is
 //! *kept*, which makes it durable; and when the change set that names it is committed, its lease is *confirmed*.
 //! Whatever happens in between, a later start finds either a confirmed content or one that it can settle.
 
@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::{Stream, try_unfold};
 
 use super::StorageError;
 use crate::pep::digest::{FileDigests, Sha256};
@@ -16,7 +17,7 @@ use crate::pep::digest::{FileDigests, Sha256};
 #[async_trait]
 pub trait FileStore: Send + Sync {
     /// Starts to take in a new content. Nothing of it can be read before it is kept.
-    async fn stage(&self) -> Result<Box<dyn IncomingFile>, StorageError>;
+    async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError>;
 
     /// Opens a content for reading; `None` where it is not there.
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError>;
@@ -53,12 +54,12 @@ pub trait IncomingFile: Send {
     async fn write(&mut self, piece: Bytes) -> Result<(), StorageError>;
 
     /// Ends the content and returns it, still unkept.
-    async fn finish(self: Box<Self>) -> Result<Box<dyn StagedFile>, StorageError>;
+    async fn finish(self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError>;
 }
 
 /// A content that has arrived whole but is not kept yet. Dropping it leaves nothing behind.
 #[async_trait]
-pub trait StagedFile: Send + Sync {
+pub trait ReceivedFile: Send + Sync {
     /// Its hashes.
     fn digests(&self) -> &FileDigests;
 
@@ -82,4 +83,20 @@ pub trait StoredFile: Send {
 
     /// Reads the bytes of `range`, which must lie within the file.
     async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError>;
+}
+
+/// The bytes of a range of a file in pieces of this size, each read when the one before it has been taken.
+pub fn read_pieces(
+    file: Box<dyn StoredFile>,
+    range: Range<u64>,
+    piece: u64,
+) -> impl Stream<Item = Result<Bytes, StorageError>> + Send {
+    try_unfold((file, range), move |(mut file, range)| async move {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let end = range.end.min(range.start + piece);
+        let bytes = file.read(range.start..end).await?;
+        Ok(Some((bytes, (file, end..range.end))))
+    })
 }

@@ -155,7 +155,7 @@ impl ChangeSet {
     }
 }
 
-/// A record that must be as it was read: at this revision, or absent for `None`.
+/// A record that must be as it was read: last changed by this serial, or absent for `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expectation {
     /// The user, including its list of indexes.
@@ -164,7 +164,7 @@ pub enum Expectation {
     Index(IndexName, Option<Serial>),
     /// The project with all its releases and links.
     Project(IndexName, ProjectName, Option<Serial>),
-    /// The link of a file name in a version.
+    /// The release file of a name in a version.
     File {
         /// The index of the project.
         index: IndexName,
@@ -174,8 +174,8 @@ pub enum Expectation {
         version: Arc<str>,
         /// The file's name.
         file_name: Arc<str>,
-        /// The revision of the link.
-        revision: Option<Serial>,
+        /// The serial that added the link.
+        changed_at: Option<Serial>,
     },
 }
 
@@ -209,7 +209,7 @@ pub enum Operation {
     RemoveRelease(IndexName, ProjectName, Arc<str>),
     /// Adds a link to an existing release.
     AddLink(IndexName, Box<Link>),
-    /// Removes the link at a path from a version.
+    /// Removes the link at a path from a version, and with it the links that are for it.
     RemoveLink {
         /// The index of the project.
         index: IndexName,

@@ -80,6 +80,11 @@ impl StoredPath {
         Self(path.into())
     }
 
+    /// The last part of the path.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
+    }
+
     /// The path itself.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -97,6 +102,9 @@ impl fmt::Display for StoredPath {
 pub struct UserRecord {
     /// Password hash as a PHC string; `None` for a user who cannot log in with a password.
     pub pwhash: Option<String>,
+    /// With it, `pwhash` is one of old releases of devpi: SHA-256 of this salt and the password, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pwsalt: Option<String>,
     /// When the user was created.
     pub created: Timestamp,
     /// When the user was last modified.
@@ -108,7 +116,7 @@ pub struct UserRecord {
 impl UserRecord {
     /// A user without password and attributes.
     pub fn new(created: Timestamp) -> Self {
-        Self { pwhash: None, created, modified: None, attributes: Map::new() }
+        Self { pwhash: None, pwsalt: None, created, modified: None, attributes: Map::new() }
     }
 }
 
@@ -116,7 +124,7 @@ impl UserRecord {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<T> {
     /// The serial that last changed the record, or for a user or project anything in it.
-    pub revision: Serial,
+    pub changed_at: Serial,
     /// The record.
     pub value: T,
 }
@@ -125,11 +133,14 @@ pub struct Stored<T> {
 pub type IndexSettings = Map<String, Value>;
 
 /// What a link to a stored file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// A distribution.
     ReleaseFile,
+    /// The documentation of a release, as a zip archive.
+    DocZip,
+    /// What a test run said of a distribution.
+    ToxResult,
 }
 
 impl Relation {
@@ -137,7 +148,16 @@ impl Relation {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReleaseFile => "releasefile",
+            Self::DocZip => "doczip",
+            Self::ToxResult => "toxresult",
         }
+    }
+
+    /// The relation of a word, as [`Relation::as_str`] gives it.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::ReleaseFile, Self::DocZip, Self::ToxResult]
+            .into_iter()
+            .find(|relation| relation.as_str() == word)
     }
 }
 
@@ -161,6 +181,17 @@ pub enum LogEntry {
         /// How many it replaced so far.
         count: u64,
     },
+    /// The file came from another index, together with its history there.
+    Push {
+        /// Who pushed it.
+        who: Option<Arc<str>>,
+        /// When.
+        when: Timestamp,
+        /// From which index.
+        src: IndexName,
+        /// To which index.
+        dst: IndexName,
+    },
 }
 
 /// The record that ties a release to a stored file.
@@ -170,10 +201,12 @@ pub struct Link {
     pub relation: Relation,
     /// Where clients find it.
     pub path: StoredPath,
+    /// The release file that a test result is about; `None` for other relations.
+    pub for_path: Option<StoredPath>,
     /// The file's name.
     pub file_name: Arc<str>,
     /// The project it belongs to.
-    pub project: Arc<str>,
+    pub project: ProjectName,
     /// The version it belongs to.
     pub version: Arc<str>,
     /// Hash of the content, which is also its key in the file store.
@@ -210,7 +243,7 @@ pub struct ReleaseSummary {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {
     /// A file that is there.
-    Present(Stored<Link>),
+    Present(Box<Stored<Link>>),
     /// A file that was removed or replaced, or whose project, index or user was.
     Removed,
     /// Nothing was ever there.

@@ -51,7 +51,8 @@ async fn line_ends_may_be_those_of_old_distutils() {
 async fn fields_may_be_repeated_and_unknown() {
     let server = TestServer::with_dev().start().await;
     let form = Form::new()
-        .field("unknown", "x")
+        .field("unknown", "UNKNOWN")
+        .field("import_names", "demo")
         .field("classifiers", "A :: B")
         .field("classifiers", "")
         .field("classifiers", "C :: D")
@@ -68,7 +69,8 @@ async fn fields_may_be_repeated_and_unknown() {
     assert_eq!(release["classifiers"], json!(["A :: B", "C :: D"]));
     assert_eq!((&release["summary"], &release["author"]), (&json!("last"), &json!("")));
     assert_eq!(release["provides_extras"], json!(["test"]));
-    assert!(release.get("unknown").is_none(), "{release}");
+    assert_eq!((&release["unknown"], &release["import_names"]), (&json!("UNKNOWN"), &json!(["demo"])));
+    assert!(release.get(":action").is_none() && release.get("gpg_signature").is_none(), "{release}");
 }
 
 #[actix_web::test]

@@ -7,6 +7,8 @@ mod caching;
 #[cfg(test)]
 mod deletion;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod forms;
@@ -25,11 +27,19 @@ mod pages;
 #[cfg(test)]
 mod projects;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
+mod publishing;
+#[cfg(test)]
+mod pushes;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tox_results;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]

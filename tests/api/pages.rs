@@ -132,8 +132,11 @@ async fn other_spellings_lead_to_the_page() {
 
 #[actix_web::test]
 async fn links_can_be_absolute() {
-    let settings =
-        HttpSettings { outside_url: Some("https://x.example/devpi".to_owned()), absolute_urls: true };
+    let settings = HttpSettings {
+        outside_url: Some("https://x.example/devpi".to_owned()),
+        absolute_urls: true,
+        ..HttpSettings::default()
+    };
     let server = TestServer::with_dev().with_settings(settings).start().await;
     let dist = sdist("demo", "1.0", "x");
     server.alice().upload("alice/dev", &dist).await.expect(200);

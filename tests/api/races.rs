@@ -1,9 +1,20 @@
 //! Several clients at once.
 
+use std::collections::HashSet;
+
 use futures_util::future::{join, join_all};
 use serde_json::json;
 
-use crate::support::{Dist, TestServer, Wheel, sdist};
+use crate::support::{Answer, Caller, Dist, TestServer, Wheel, sdist};
+
+async fn push(caller: &Caller, source: &str, target: &str) -> Answer {
+    let body = json!({"name": "demo", "version": "1.0", "targetindex": target});
+    caller.send(caller.request("PUSH", source).header("Accept", "application/json").json(&body)).await
+}
+
+async fn post_result(caller: &Caller, path: &str) -> Answer {
+    caller.send(caller.request("POST", path).header("Accept", "application/json").body("{}")).await
+}
 
 #[actix_web::test]
 async fn of_rivals_for_one_file_name_exactly_one_wins() {
@@ -117,4 +128,105 @@ async fn indexes_made_at_once_are_all_there() {
     let rivals = join_all((0..8).map(|_| alice.put("alice/one", json!({})))).await;
     assert_eq!(rivals.iter().filter(|answer| answer.status == 200).count(), 1);
     assert_eq!(rivals.iter().filter(|answer| answer.status == 409).count(), 7);
+}
+
+/// Whichever comes first, both are told the truth: the file is there in the end, or it was and is gone.
+#[actix_web::test]
+async fn a_deletion_during_an_upload_comes_before_or_after_it() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    for round in 0..10 {
+        let (old, new) =
+            (sdist("demo", "1.0", "old"), sdist("demo", "1.0", &"new ".repeat(50_000 * (round % 2))));
+        alice.upload("alice/dev", &old).await.expect(200);
+        let (uploaded, deleted) =
+            join(alice.upload("alice/dev", &new), alice.delete("alice/dev/demo?force")).await;
+        uploaded.expect(200);
+        deleted.expect(200);
+        let project = alice.get_json("alice/dev/demo").await;
+        let new_state = alice.get(&new.path("alice/dev")).await;
+        if project.status == 200 {
+            assert!(new_state.expect(200).body == new.content);
+        } else {
+            project.expect(404);
+            new_state.expect(410);
+        }
+        alice.get(&old.path("alice/dev")).await.expect(410);
+    }
+    server.settled().await;
+}
+
+/// A push finds target and source as they were at one moment, or says what is missing.
+#[actix_web::test]
+async fn indexes_deleted_during_a_push_leave_nothing_half() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    for round in 0..12 {
+        alice.put("alice/target", json!({})).await.expect(200);
+        let dists = [sdist("demo", "1.0", "source"), Wheel::new("demo", "1.0").build()];
+        for dist in &dists {
+            alice.upload("alice/dev", dist).await.expect(200);
+        }
+        let deleted = if round % 2 == 0 { "alice/target" } else { "alice/dev" };
+        let (pushed, deletion) = join(push(&alice, "alice/dev", "alice/target"), alice.delete(deleted)).await;
+        deletion.expect(201);
+        assert!(matches!(pushed.status, 200 | 404), "{}: {}", pushed.status, pushed.text());
+        for dist in &dists {
+            let expected = match (pushed.status, deleted) {
+                (200, "alice/dev") => 200,
+                (200, _) => 410,
+                // Never there, or in a round before.
+                _ => alice.get(&dist.path("alice/target")).await.status.max(404),
+            };
+            alice.get(&dist.path("alice/target")).await.expect(expected);
+        }
+        if deleted == "alice/dev" {
+            alice.put("alice/dev", json!({})).await.expect(200);
+            alice.delete("alice/target").await.expect(201);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn of_rival_pushes_to_a_non_volatile_index_one_wins() {
+    let server = TestServer::with_dev().with_index("alice/prod", json!({"volatile": false})).start().await;
+    let alice = server.alice();
+    let dist = sdist("demo", "1.0", "source");
+    alice.upload("alice/dev", &dist).await.expect(200);
+    let answers = join_all((0..8).map(|_| push(&alice, "alice/dev", "alice/prod"))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 409).count(), 7);
+    assert_eq!(alice.get(&dist.path("alice/prod")).await.expect(200).body, b"source");
+}
+
+#[actix_web::test]
+async fn results_posted_at_once_have_names_of_their_own() {
+    let server = TestServer::with_dev().start().await;
+    let (alice, dist) = (server.alice(), sdist("demo", "1.0", "source"));
+    alice.upload("alice/dev", &dist).await.expect(200);
+    let path = dist.path("alice/dev");
+    for answer in join_all((0..12).map(|_| post_result(&alice, &path))).await {
+        answer.expect(200);
+    }
+    let release = alice.get_json("alice/dev/demo/1.0").await.result();
+    let hrefs: HashSet<&str> =
+        release["+links"].as_array().unwrap().iter().map(|link| link["href"].as_str().unwrap()).collect();
+    assert_eq!(hrefs.len(), 13);
+}
+
+/// A result is about the file that was there when it came, and goes with it.
+#[actix_web::test]
+async fn a_result_does_not_outlive_a_replaced_file() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    for round in 0..10 {
+        let (old, new) = (sdist("demo", "1.0", "old"), sdist("demo", "1.0", &format!("new {round}")));
+        alice.upload("alice/dev", &old).await.expect(200);
+        let path = old.path("alice/dev");
+        let (result, replaced) = join(post_result(&alice, &path), alice.upload("alice/dev", &new)).await;
+        replaced.expect(200);
+        assert!(matches!(result.status, 200 | 404), "{}: {}", result.status, result.text());
+        let release = alice.get_json("alice/dev/demo/1.0").await.result();
+        assert_eq!(release["+links"].as_array().unwrap().len(), 1, "{release}");
+    }
 }

@@ -19,20 +19,6 @@ async fn a_body_of_a_get_is_passed_over() {
 }
 
 #[actix_web::test]
-async fn a_push_is_understood_and_not_offered_yet() {
-    let server = TestServer::with_dev().start().await;
-    let push = async |method, index, body: &'static str| {
-        let request = server.alice().request(method, index).header("Content-Type", "application/json");
-        server.alice().send(request.body(body)).await
-    };
-    for method in ["PUSH", "POST"] {
-        push(method, "alice/dev", "{}").await.expect(501);
-        push(method, "alice/none", "{}").await.expect(404);
-        push(method, "alice/dev", "nonsense").await.expect(400);
-    }
-}
-
-#[actix_web::test]
 async fn paths_may_be_encoded_more_than_needed() {
     let server = TestServer::with_dev().start().await;
     let dist = sdist("demo", "1.0", "content");

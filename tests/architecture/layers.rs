@@ -52,18 +52,26 @@ const LAYERS: &[Layer] = &[
         foreign: &[HTTP, SQL],
     },
     Layer {
+        module: "publish",
+        may_import: &["domain", "pep", "storage::files", "storage::model", "version"],
+        foreign: &[HTTP, SQL],
+    },
+    Layer {
         module: "http",
         may_import: &[
             "ascii_json",
             "auth",
             "domain",
             "pep",
+            "publish",
             "storage::StorageError",
             "storage::files",
             "storage::model",
+            "version",
         ],
         foreign: &[SQL],
     },
+    Layer { module: "version", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
     Layer {
         module: "config",
         // It fills the limits of all parts, and only those of a backend.
@@ -72,6 +80,7 @@ const LAYERS: &[Layer] = &[
             "auth",
             "domain",
             "http",
+            "publish",
             "storage::fs::DirectoryLimits",
             "storage::sqlite::SqliteLimits",
         ],

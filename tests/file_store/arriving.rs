@@ -8,49 +8,49 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use wheelhouse::pep::digest::Sha256;
 
-use crate::support::{Place, assert_gone, assert_there, keep, stage};
+use crate::support::{Place, assert_gone, assert_there, keep, receive};
 
 pub(crate) async fn a_content_can_be_looked_at_before_it_is_kept(place: &dyn Place) {
     let store = place.open().await;
-    let staged = stage(store.as_ref(), "abc").await;
-    assert_eq!(staged.size(), 3);
-    assert_eq!(staged.digests().sha256, Sha256::of(b"abc"));
-    assert_eq!(staged.digests().md5, "900150983cd24fb0d6963f7d28e17f72");
+    let received = receive(store.as_ref(), "abc").await;
+    assert_eq!(received.size(), 3);
+    assert_eq!(received.digests().sha256, Sha256::of(b"abc"));
+    assert_eq!(received.digests().md5, "900150983cd24fb0d6963f7d28e17f72");
     assert_eq!(
-        staged.digests().blake2_256,
+        received.digests().blake2_256,
         "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"
     );
     // Each opening starts at the start.
     for _ in 0..2 {
         let mut text = String::new();
-        staged.open().unwrap().read_to_string(&mut text).unwrap();
+        received.open().unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "abc");
     }
 }
 
 pub(crate) async fn nothing_can_be_read_before_it_is_kept(place: &dyn Place) {
     let store = place.open().await;
-    let mut incoming = store.stage().await.unwrap();
+    let mut incoming = store.receive().await.unwrap();
     incoming.write(Bytes::from_static(b"abc")).await.unwrap();
     assert_gone(store.as_ref(), "abc").await;
-    let staged = incoming.finish().await.unwrap();
+    let received = incoming.finish().await.unwrap();
     assert_gone(store.as_ref(), "abc").await;
-    let _lease = staged.keep().await.unwrap();
+    let _lease = received.keep().await.unwrap();
     assert_there(store.as_ref(), "abc").await;
 }
 
 pub(crate) async fn what_is_dropped_leaves_nothing(place: &dyn Place) {
     let store = place.open().await;
-    drop(store.stage().await.unwrap());
-    let mut incoming = store.stage().await.unwrap();
+    drop(store.receive().await.unwrap());
+    let mut incoming = store.receive().await.unwrap();
     incoming.write(Bytes::from_static(b"abc")).await.unwrap();
     drop(incoming);
-    let mut incoming = store.stage().await.unwrap();
+    let mut incoming = store.receive().await.unwrap();
     for _ in 0..20 {
         incoming.write(Bytes::from(vec![7; 100_000])).await.unwrap();
     }
     drop(incoming);
-    drop(stage(store.as_ref(), "abc").await);
+    drop(receive(store.as_ref(), "abc").await);
     assert_eq!(place.count_contents(), 0);
     wait_until_nothing_arrives(place).await;
     // Neither does a content that is kept, or was there already.
@@ -71,7 +71,7 @@ async fn wait_until_nothing_arrives(place: &dyn Place) {
 pub(crate) async fn many_contents_arrive_at_once(place: &dyn Place) {
     let store = place.open().await;
     // More than there are threads that may block, each waiting for the others.
-    let mut arriving = join_all((0..600).map(|_| store.stage())).await;
+    let mut arriving = join_all((0..600).map(|_| store.receive())).await;
     let barrier = Arc::new(tokio::sync::Barrier::new(arriving.len()));
     let all = arriving.drain(..).enumerate().map(|(number, incoming)| {
         let (mut incoming, barrier) = (incoming.unwrap(), Arc::clone(&barrier));
@@ -80,8 +80,8 @@ pub(crate) async fn many_contents_arrive_at_once(place: &dyn Place) {
             incoming.write(Bytes::from(content.clone())).await.unwrap();
             barrier.wait().await;
             incoming.write(Bytes::from_static(b"end")).await.unwrap();
-            let staged = incoming.finish().await.unwrap();
-            assert_eq!(staged.digests().sha256, Sha256::of(format!("{content}end").as_bytes()));
+            let received = incoming.finish().await.unwrap();
+            assert_eq!(received.digests().sha256, Sha256::of(format!("{content}end").as_bytes()));
         }
     });
     join_all(all).await;

@@ -24,19 +24,19 @@ pub(crate) fn digests_are_right_for_pieces_of_any_size<P: Place>(new_place: impl
             let total: usize = sizes.iter().sum();
             let content: Vec<u8> =
                 (0..total).map(|place| (place * 31 + place / 251).to_le_bytes()[0] ^ seed).collect();
-            let mut incoming = store.stage().await.unwrap();
+            let mut incoming = store.receive().await.unwrap();
             let mut rest = content.as_slice();
             for size in sizes {
                 let (piece, after) = rest.split_at(size);
                 incoming.write(Bytes::copy_from_slice(piece)).await.unwrap();
                 rest = after;
             }
-            let staged = incoming.finish().await.unwrap();
+            let received = incoming.finish().await.unwrap();
             let mut hasher = FileHasher::default();
             hasher.update(&content);
-            assert_eq!(*staged.digests(), hasher.finish());
-            assert_eq!(staged.size(), total as u64);
-            staged.keep().await.unwrap().confirm().await.unwrap();
+            assert_eq!(*received.digests(), hasher.finish());
+            assert_eq!(received.size(), total as u64);
+            received.keep().await.unwrap().confirm().await.unwrap();
             let mut file = store.open(&Sha256::of(&content)).await.unwrap().unwrap();
             let size = file.size();
             assert_eq!(file.read(0..size).await.unwrap(), content);

@@ -22,9 +22,9 @@ pub(crate) async fn a_kept_content_is_read_in_ranges(place: &dyn Place) {
 
 pub(crate) async fn an_empty_content_is_one(place: &dyn Place) {
     let store = place.open().await;
-    let staged = store.stage().await.unwrap().finish().await.unwrap();
-    assert_eq!((staged.size(), staged.digests().sha256), (0, Sha256::of(b"")));
-    staged.keep().await.unwrap().confirm().await.unwrap();
+    let received = store.receive().await.unwrap().finish().await.unwrap();
+    assert_eq!((received.size(), received.digests().sha256), (0, Sha256::of(b"")));
+    received.keep().await.unwrap().confirm().await.unwrap();
     assert_there(store.as_ref(), "").await;
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use wheelhouse::pep::digest::Sha256;
 use wheelhouse::storage::StorageError;
-use wheelhouse::storage::files::{FileStore, Lease, References, StagedFile};
+use wheelhouse::storage::files::{FileStore, Lease, ReceivedFile, References};
 use wheelhouse::storage::fs::{DirectoryLimits, DirectoryStore};
 
 /// A place where one store lives, which can be opened again and again.
@@ -102,15 +102,15 @@ impl References for Failing {
 }
 
 /// Stages a content in one piece.
-pub(crate) async fn stage(store: &dyn FileStore, content: &str) -> Box<dyn StagedFile> {
-    let mut incoming = store.stage().await.unwrap();
+pub(crate) async fn receive(store: &dyn FileStore, content: &str) -> Box<dyn ReceivedFile> {
+    let mut incoming = store.receive().await.unwrap();
     incoming.write(Bytes::copy_from_slice(content.as_bytes())).await.unwrap();
     incoming.finish().await.unwrap()
 }
 
 /// Stages and keeps a content.
 pub(crate) async fn keep(store: &dyn FileStore, content: &str) -> Box<dyn Lease> {
-    stage(store, content).await.keep().await.unwrap()
+    receive(store, content).await.keep().await.unwrap()
 }
 
 /// The whole content, if it is there.

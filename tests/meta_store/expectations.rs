@@ -11,23 +11,23 @@ use crate::support::{
     put_user, remove_link, with_file,
 };
 
-/// Asserts that exactly this revision (`None` for an absent record) is what the store expects.
+/// Asserts that exactly this last change (`None` for an absent record) is what the store expects.
 async fn assert_revision(
     store: &dyn MetaStore,
     expectation: impl Fn(Option<Serial>) -> Expectation,
-    revision: Option<Serial>,
+    changed_at: Option<Serial>,
 ) {
     let newest = store.serial().map_or(0, |serial| serial.0);
     for candidate in std::iter::once(None).chain((0..=newest).map(|serial| Some(Serial(serial)))) {
         let held = holds(store, expectation(candidate)).await;
-        assert_eq!(held, candidate == revision, "revision {candidate:?} in place of {revision:?}");
+        assert_eq!(held, candidate == changed_at, "changed_at {candidate:?} in place of {changed_at:?}");
     }
 }
 
 pub(crate) async fn users_are_expected_with_their_indexes(place: &dyn Place) {
     let store = place.open().await;
     let store = store.as_ref();
-    let alice = |revision| Expectation::User("alice".into(), revision);
+    let alice = |changed_at| Expectation::User("alice".into(), changed_at);
     assert_revision(store, alice, None).await;
     let created = commit(store, [put_user("alice")]).await;
     assert_revision(store, alice, Some(created)).await;
@@ -38,7 +38,7 @@ pub(crate) async fn users_are_expected_with_their_indexes(place: &dyn Place) {
     let index_changed = commit(store, [put_index("alice/dev")]).await;
     assert_revision(store, alice, Some(index_changed)).await;
     assert_eq!(
-        store.snapshot().await.unwrap().get_user("alice").await.unwrap().unwrap().revision,
+        store.snapshot().await.unwrap().get_user("alice").await.unwrap().unwrap().changed_at,
         index_changed
     );
     // What lies in an index is not the user's.
@@ -53,7 +53,7 @@ pub(crate) async fn users_are_expected_with_their_indexes(place: &dyn Place) {
 pub(crate) async fn indexes_are_expected_by_their_settings(place: &dyn Place) {
     let store = place.open().await;
     let store = store.as_ref();
-    let dev = |revision| Expectation::Index(index("alice/dev"), revision);
+    let dev = |changed_at| Expectation::Index(index("alice/dev"), changed_at);
     commit(store, [put_user("alice")]).await;
     assert_revision(store, dev, None).await;
     let created = commit(store, [put_index("alice/dev")]).await;
@@ -74,7 +74,7 @@ pub(crate) async fn indexes_are_expected_by_their_settings(place: &dyn Place) {
 pub(crate) async fn projects_are_expected_with_all_that_is_in_them(place: &dyn Place) {
     let store = place.open().await;
     let store = store.as_ref();
-    let demo = |revision| Expectation::Project(index("alice/dev"), project("Demo"), revision);
+    let demo = |changed_at| Expectation::Project(index("alice/dev"), project("Demo"), changed_at);
     assert_revision(store, demo, None).await;
     let file = with_file(store).await;
     assert_revision(store, demo, store.serial_of_demo().await).await;
@@ -96,7 +96,7 @@ pub(crate) async fn projects_are_expected_with_all_that_is_in_them(place: &dyn P
     assert_revision(store, demo, None).await;
 }
 
-/// The revision of `demo` in `alice/dev`.
+/// When `demo` in `alice/dev` last changed.
 trait SerialOfDemo {
     async fn serial_of_demo(&self) -> Option<Serial>;
 }
@@ -110,12 +110,12 @@ impl SerialOfDemo for dyn MetaStore + '_ {
 pub(crate) async fn files_are_expected_by_name(place: &dyn Place) {
     let store = place.open().await;
     let store = store.as_ref();
-    let zip = |revision| Expectation::File {
+    let zip = |changed_at| Expectation::File {
         index: index("alice/dev"),
         project: project("demo"),
         version: "1.0".into(),
         file_name: "demo-1.0.zip".into(),
-        revision,
+        changed_at,
     };
     assert_revision(store, zip, None).await;
     let old = with_file(store).await;
@@ -146,7 +146,7 @@ pub(crate) async fn all_expectations_must_hold(place: &dyn Place) {
     let store = place.open().await;
     let created = commit(store.as_ref(), [put_user("alice"), put_index("alice/dev")]).await;
     let dev = Expectation::Index(index("alice/dev"), Some(created));
-    let nobody = |revision| Expectation::User("nobody".into(), revision);
+    let nobody = |changed_at| Expectation::User("nobody".into(), changed_at);
     let both = changes([put_user("bob")]).expect(dev.clone()).expect(nobody(Some(created)));
     assert_outdated(store.commit(both).await);
     // They are about the state before the change set, not in the middle of it.
@@ -159,11 +159,11 @@ pub(crate) async fn of_rivals_exactly_one_wins(place: &dyn Place) {
     with_file(store.as_ref()).await;
     for round in 0..5 {
         let dev: IndexName = index("alice/dev");
-        let revision = store.as_ref().serial_of_demo().await;
+        let changed_at = store.as_ref().serial_of_demo().await;
         let rivals = (0..20).map(|rival| {
             let store = Arc::clone(&store);
             let change = changes([put_release("alice/dev", "1.0", &format!("round {round} rival {rival}"))])
-                .expect(Expectation::Project(dev.clone(), project("demo"), revision));
+                .expect(Expectation::Project(dev.clone(), project("demo"), changed_at));
             tokio::spawn(async move { store.commit(change).await })
         });
         let results: Vec<_> = join_all(rivals).await.into_iter().map(Result::unwrap).collect();

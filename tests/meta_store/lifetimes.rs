@@ -1,10 +1,11 @@
 //! What was removed: known to have been there, and nowhere to be seen.
 
 use wheelhouse::storage::meta::{MetaStore, Operation};
-use wheelhouse::storage::model::{FileState, Link, StoredPath};
+use wheelhouse::storage::model::{FileState, Link, Relation, StoredPath, Touched};
 
 use crate::support::{
-    Place, add_link, commit, index, link, project, put_index, put_release, put_user, remove_link, with_file,
+    Place, add_link, changes, commit, index, link, project, put_index, put_release, put_user, remove_link,
+    with_file,
 };
 
 async fn state(store: &dyn MetaStore, link: &Link) -> FileState {
@@ -19,7 +20,7 @@ pub(crate) async fn a_removed_file_is_known_to_have_been_there(place: &dyn Place
     let FileState::Present(stored) = state(store.as_ref(), &link).await else {
         panic!("the file is not there")
     };
-    assert_eq!((Some(stored.revision), stored.value), (store.serial(), link.clone()));
+    assert_eq!((Some(stored.changed_at), stored.value), (store.serial(), link.clone()));
     commit(store.as_ref(), [remove_link("alice/dev", &link)]).await;
     assert_eq!(state(store.as_ref(), &link).await, FileState::Removed);
     assert_eq!(store.snapshot().await.unwrap().get_file(&never).await.unwrap(), FileState::Unknown);
@@ -57,6 +58,28 @@ pub(crate) async fn files_go_with_what_they_lie_in(place: &dyn Place) {
         }
         assert_eq!(state(store, &link).await, FileState::Removed, "{shown}");
     }
+}
+
+pub(crate) async fn what_is_about_a_removed_file_goes_with_it(place: &dyn Place) {
+    let store = place.open().await;
+    let store = store.as_ref();
+    let file = with_file(store).await;
+    let mut about = link("alice/dev", "1.0", "zip.toxresult-20260101000000-0", "{}");
+    about.relation = Relation::ToxResult;
+    about.for_path = Some(file.path.clone());
+    let mut docs = link("alice/dev", "1.0", "zip", "documentation");
+    docs.relation = Relation::DocZip;
+    commit(store, [add_link("alice/dev", &about), add_link("alice/dev", &docs)]).await;
+    let links = async || {
+        let mut snapshot = store.snapshot().await.unwrap();
+        let links = snapshot.list_links(&index("alice/dev"), "demo", Some("1.0")).await.unwrap();
+        links.into_iter().map(|link| link.value).collect::<Vec<_>>()
+    };
+    assert_eq!(links().await, [file.clone(), about.clone(), docs.clone()]);
+    let removal = store.commit(changes([remove_link("alice/dev", &file)])).await.unwrap();
+    assert!(removal.touched.contains(&Touched::File(about.path.clone())), "{removal:?}");
+    assert_eq!(links().await, [docs]);
+    assert_eq!(state(store, &about).await, FileState::Removed);
 }
 
 trait InOtherIndex {
@@ -124,7 +147,7 @@ pub(crate) async fn the_same_path_can_be_filled_again(place: &dyn Place) {
         let FileState::Present(stored) = state(store.as_ref(), &link).await else {
             panic!("the file is gone")
         };
-        assert_eq!(stored.revision, serial);
+        assert_eq!(stored.changed_at, serial);
     }
     commit(store.as_ref(), [remove_link("alice/dev", &link)]).await;
     assert_eq!(state(store.as_ref(), &link).await, FileState::Removed);

@@ -56,6 +56,7 @@ macro_rules! suite {
                 lifetimes::a_removed_file_is_known_to_have_been_there,
                 lifetimes::files_go_with_what_they_lie_in,
                 lifetimes::what_comes_again_starts_empty,
+                lifetimes::what_is_about_a_removed_file_goes_with_it,
                 lifetimes::a_replaced_file_is_gone_and_the_new_one_there,
                 lifetimes::the_same_path_can_be_filled_again,
                 lifetimes::contents_stay_referenced_after_removal,

@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// The project `demo` of an index.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Project {
-    revision: u64,
+    changed_at: u64,
     /// Summary and file of each version.
     releases: BTreeMap<&'static str, (String, Option<Link>)>,
 }
@@ -100,11 +100,11 @@ impl Model {
             Step::Register { index, version, summary } => {
                 let (_, _, project) = self.indexes.get_mut(INDEXES[index])?;
                 let project =
-                    project.get_or_insert_with(|| Project { revision: serial, ..Project::default() });
+                    project.get_or_insert_with(|| Project { changed_at: serial, ..Project::default() });
                 let summary = TITLES[summary];
                 let old = project.releases.get(VERSIONS[version]).cloned();
                 if old.as_ref().is_none_or(|(old, _)| old != summary) {
-                    project.revision = serial;
+                    project.changed_at = serial;
                 }
                 let file = old.and_then(|(_, file)| file);
                 project.releases.insert(VERSIONS[version], (summary.to_owned(), file));
@@ -114,13 +114,13 @@ impl Model {
             Step::RemoveFile { index, version } => {
                 let project = self.project(index)?;
                 let link = project.releases.get_mut(VERSIONS[version])?.1.take()?;
-                project.revision = serial;
+                project.changed_at = serial;
                 Some(vec![crate::support::remove_link(INDEXES[index], &link)])
             }
             Step::RemoveRelease { index: number, version } => {
                 let demo = self.project(number)?;
                 demo.releases.remove(VERSIONS[version])?;
-                demo.revision = serial;
+                demo.changed_at = serial;
                 let version = VERSIONS[version].into();
                 Some(vec![Operation::RemoveRelease(index(INDEXES[number]), project("demo"), version)])
             }
@@ -136,7 +136,7 @@ impl Model {
         let serial = self.next;
         let (_, _, project) = self.indexes.get_mut(INDEXES[index])?;
         let project = project.get_or_insert_default();
-        project.revision = serial;
+        project.changed_at = serial;
         let (_, file) = project.releases.entry(VERSIONS[version]).or_default();
         let old = file.replace(new.clone());
         let mut operations = vec![put_release(index, version, &[])];
@@ -153,8 +153,8 @@ impl Model {
     fn touch_owner(&mut self, index: usize) {
         let serial = self.next;
         let owner = INDEXES[index].split('/').next().unwrap();
-        if let Some((revision, _)) = self.users.get_mut(owner) {
-            *revision = serial;
+        if let Some((changed_at, _)) = self.users.get_mut(owner) {
+            *changed_at = serial;
         }
     }
 }
@@ -177,7 +177,7 @@ async fn shown(store: &dyn MetaStore, filled: &BTreeSet<StoredPath>) -> Model {
     for name in USERS {
         let stored = snapshot.get_user(name).await.unwrap();
         assert_eq!(listed.get(name), stored.as_ref().map(|user| &user.value));
-        model.users.extend(stored.map(|user| (name, (user.revision.0, user.value))));
+        model.users.extend(stored.map(|user| (name, (user.changed_at.0, user.value))));
     }
     let listed = snapshot.list_indexes(None).await.unwrap();
     let mut present = BTreeSet::new();
@@ -187,7 +187,7 @@ async fn shown(store: &dyn MetaStore, filled: &BTreeSet<StoredPath>) -> Model {
         assert_eq!(listed.get(&full_name), stored.as_ref());
         let Some(stored) = stored else { continue };
         let mut project = None;
-        if let Some(revision) = snapshot.get_project(&full_name, "demo").await.unwrap() {
+        if let Some(changed_at) = snapshot.get_project(&full_name, "demo").await.unwrap() {
             let mut releases = BTreeMap::new();
             for version in VERSIONS {
                 let release = snapshot.get_release(&full_name, "demo", version).await.unwrap();
@@ -199,11 +199,11 @@ async fn shown(store: &dyn MetaStore, filled: &BTreeSet<StoredPath>) -> Model {
                     release.map(|release| (version, (release.metadata.text("summary").to_owned(), link))),
                 );
             }
-            project = Some(Project { revision: revision.0, releases });
+            project = Some(Project { changed_at: changed_at.0, releases });
         }
         let names = snapshot.list_projects(&full_name).await.unwrap();
         assert_eq!(names.len(), usize::from(project.is_some()));
-        model.indexes.insert(name, (stored.revision.0, stored.value, project));
+        model.indexes.insert(name, (stored.changed_at.0, stored.value, project));
     }
     for path in all_paths() {
         let expected = match (present.contains(&path), filled.contains(&path)) {

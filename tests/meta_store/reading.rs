@@ -86,6 +86,7 @@ pub(crate) async fn a_missing_index_has_nothing(place: &dyn Place) {
 pub(crate) async fn users_and_indexes_are_kept_as_given(place: &dyn Place) {
     let store = place.open().await;
     let record = UserRecord {
+        pwsalt: Some("salt".to_owned()),
         pwhash: Some("$argon2id$…".to_owned()),
         created: at(3),
         modified: Some(at(4)),
@@ -104,7 +105,7 @@ pub(crate) async fn users_and_indexes_are_kept_as_given(place: &dyn Place) {
     assert_eq!(snapshot.get_user("cärol").await.unwrap().unwrap().value, record);
     assert_eq!(snapshot.list_users().await.unwrap()["cärol"], record);
     let stored = snapshot.get_index(&index("cärol/ünd-x.1")).await.unwrap().unwrap();
-    assert_eq!((stored.revision, &stored.value), (serial, &wanted));
+    assert_eq!((stored.changed_at, &stored.value), (serial, &wanted));
     // The order of keys is kept: answers show them as they came.
     assert_eq!(stored.value.keys().collect::<Vec<_>>(), ["zeta", "alpha", "future"]);
 }
@@ -144,7 +145,7 @@ pub(crate) async fn links_are_kept_in_full(place: &dyn Place) {
     let serial = commit(store.as_ref(), operations).await;
     let mut snapshot = store.snapshot().await.unwrap();
     let links = snapshot.list_links(&index("alice/dev"), "demo", Some("1.0")).await.unwrap();
-    assert_eq!((links[1].revision, &links[1].value), (serial, &full));
+    assert_eq!((links[1].changed_at, &links[1].value), (serial, &full));
     assert!(
         matches!(snapshot.get_file(&full.path).await.unwrap(), FileState::Present(stored) if stored.value == full)
     );

@@ -126,8 +126,9 @@ pub(crate) fn link(index_name: &str, version: &str, suffix: &str, content: &str)
     Link {
         relation: Relation::ReleaseFile,
         path: StoredPath::for_upload(&index(index_name), &sha256, &file_name),
+        for_path: None,
         file_name: file_name.into(),
-        project: "demo".into(),
+        project: project("demo"),
         version: version.into(),
         sha256,
         size: content.len() as u64,

@@ -1,14 +1,11 @@
 //! Stored files: download, information, deletion (`server-api` sections 14, 17 and 18).
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::web::Bytes;
-use futures_util::stream;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -21,7 +18,7 @@ use crate::http::negotiate::has_etag;
 use crate::http::page::Page;
 use crate::http::ranges::{Requested, requested_range};
 use crate::storage::StorageError;
-use crate::storage::files::StoredFile;
+use crate::storage::files::read_pieces;
 use crate::storage::model::{IndexName, Link, StoredPath};
 
 /// What is at a path never changes: a file that is replaced gets another path.
@@ -123,26 +120,10 @@ fn show(link: &Link) -> HttpResponse {
         "last_modified": httpdate::fmt_http_date(link.uploaded_at.into()),
         "hash_spec": format!("sha256={}", link.sha256),
         "hashes": {"sha256": link.sha256},
-        "project": link.project,
+        "project": link.project.normal(),
         "version": link.version,
     });
     envelope::result(StatusCode::OK, "releasefilemeta", result)
-}
-
-/// The bytes of a range in pieces, each read when the one before it has gone out.
-fn read_pieces(
-    file: Box<dyn StoredFile>,
-    range: Range<u64>,
-    piece: u64,
-) -> impl stream::Stream<Item = Result<Bytes, StorageError>> {
-    stream::try_unfold((file, range), move |(mut file, range)| async move {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        let end = range.end.min(range.start + piece);
-        let bytes = file.read(range.start..end).await?;
-        Ok(Some((bytes, (file, end..range.end))))
-    })
 }
 
 /// The content type by file name, as devpi gives it on Debian. Archives are sent as they are: never with a content

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use crate::domain::project::{ProjectError, ReleaseView, Scope, describe};
+use crate::domain::deletion::describe;
+use crate::domain::project::{ProjectError, ReleaseView, Scope};
 use crate::domain::quote;
 use crate::http::call::Call;
 use crate::http::envelope;
@@ -94,13 +95,17 @@ fn render(base_url: &BaseUrl, release: ReleaseView) -> Value {
 
 fn render_link(base_url: &BaseUrl, link: &Link) -> Value {
     let log: Vec<Value> = link.log.iter().map(render_log_entry).collect();
-    json!({
+    let mut shown = json!({
         "rel": link.relation.as_str(),
         "hash_spec": format!("sha256={}", link.sha256),
         "hashes": {"sha256": link.sha256},
         "href": base_url.join(link.path.as_str()),
-        "log": log,
-    })
+    });
+    if let Some(path) = &link.for_path {
+        shown["for_href"] = base_url.join(path.as_str()).into();
+    }
+    shown["log"] = log.into();
+    shown
 }
 
 fn render_log_entry(entry: &LogEntry) -> Value {
@@ -110,6 +115,9 @@ fn render_log_entry(entry: &LogEntry) -> Value {
         }
         LogEntry::Overwrite { when, count } => {
             json!({"what": "overwrite", "who": null, "when": render_time(*when), "count": count})
+        }
+        LogEntry::Push { who, when, src, dst } => {
+            json!({"what": "push", "who": who, "when": render_time(*when), "src": src, "dst": dst})
         }
     }
 }

@@ -9,8 +9,9 @@ use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::storage::model::IndexName;
 
-/// What devpi-client may rely on. The `push-*` features come with pushing.
-const FEATURES: [&str; 1] = ["server-keyvalue-parsing"];
+/// What devpi-client may rely on.
+const FEATURES: [&str; 4] =
+    ["push-no-docs", "push-only-docs", "push-register-project", "server-keyvalue-parsing"];
 
 /// `ANY /+api`, `/{user}/+api`, `/{user}/{index}/+api`
 pub(in crate::http) async fn show(call: &Call, index: Option<IndexName>) -> Result<HttpResponse, ApiError> {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::http::call::Call;
 use crate::http::envelope;
 use crate::http::error::ApiError;
-use crate::http::server::{DEVPI_VERSION, VERSION};
+use crate::version::{DEVPI_VERSION, VERSION};
 
 /// `ANY /+status`
 pub(in crate::http) async fn show(call: &Call) -> Result<HttpResponse, ApiError> {

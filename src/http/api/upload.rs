@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::http::{Method, StatusCode};
 
+use super::push;
 use crate::domain::quote;
 use crate::domain::upload::UploadOutcome;
 use crate::http::call::Call;
@@ -18,7 +19,7 @@ const ACTION: &str = ":action";
 pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Result<HttpResponse, ApiError> {
     let form_type = FormType::of(call.headers());
     let (Some(form_type), true) = (form_type, *call.method() == Method::POST) else {
-        return push(call, index).await;
+        return push::push(call, index).await;
     };
     let caller = call.caller().await?;
     call.registry().check_upload(&caller, index).await?;
@@ -34,17 +35,8 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             call.registry().register(&caller, index, &form).await?;
             Ok(accepted())
         }
-        Some("file_upload") => match call.registry().upload(&caller, index, &form, file).await? {
-            UploadOutcome::Stored => Ok(accepted()),
-            // A success with a message is sent like an error: devpi does so, and clients look at the status.
-            UploadOutcome::Identical => {
-                Err(ApiError::submit(StatusCode::OK, "Upload of identical file to non volatile index."))
-            }
-        },
-        Some("doc_upload") => {
-            let text = "the upload of documentation is not supported yet by this server";
-            Err(ApiError::submit(StatusCode::NOT_IMPLEMENTED, text))
-        }
+        Some("file_upload") => show(call.registry().upload(&caller, index, &form, file).await?),
+        Some("doc_upload") => show(call.registry().upload_docs(&caller, index, &form, file).await?),
         Some(action) => {
             let text = format!("action {} not supported", quote(action));
             Err(ApiError::submit(StatusCode::BAD_REQUEST, text))
@@ -52,10 +44,14 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
     }
 }
 
-async fn push(call: &mut Call, index: &IndexName) -> Result<HttpResponse, ApiError> {
-    call.registry().get_index(index).await?;
-    call.json().await?;
-    Err(ApiError::not_yet("pushing releases"))
+fn show(outcome: UploadOutcome) -> Result<HttpResponse, ApiError> {
+    match outcome {
+        UploadOutcome::Stored => Ok(accepted()),
+        // A success with a message is sent like an error: devpi does so, and clients look at the status.
+        UploadOutcome::Identical => {
+            Err(ApiError::submit(StatusCode::OK, "Upload of identical file to non volatile index."))
+        }
+    }
 }
 
 /// devpi-client takes nothing but 200 for a success.

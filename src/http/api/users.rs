@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::login::token_result;
-use crate::auth::password::check_hash;
+use crate::auth::password::{check_hash, check_salted_hash};
 use crate::domain::user::{NewPassword, UserView};
 use crate::http::call::{Call, text_field};
 use crate::http::envelope;
@@ -64,9 +64,17 @@ pub(in crate::http) async fn delete(call: &Call, user: &str) -> Result<HttpRespo
 
 /// The password that the request sets: a hash as it is, else the hash of the text, which may be empty.
 async fn read_password(call: &Call, values: &Map<String, Value>) -> Result<NewPassword, ApiError> {
-    if let Some(hash) = text_field(values, "pwhash")?.filter(|hash| !hash.is_empty()) {
-        check_hash(hash)?;
-        return Ok(NewPassword::Hash(hash.to_owned()));
+    let given = |key| Ok::<_, ApiError>(text_field(values, key)?.filter(|text| !text.is_empty()));
+    match (given("pwhash")?, given("pwsalt")?) {
+        (Some(hash), Some(salt)) => {
+            check_salted_hash(hash, salt)?;
+            return Ok(NewPassword::Salted { hash: hash.to_owned(), salt: salt.to_owned() });
+        }
+        (Some(hash), None) => {
+            check_hash(hash)?;
+            return Ok(NewPassword::Hash(hash.to_owned()));
+        }
+        (None, _) => {}
     }
     match text_field(values, "password")? {
         Some(password) => {

@@ -45,6 +45,14 @@ impl Body {
         ApiError::too_large(self.0.borrow().limit)
     }
 
+    /// The answer to a body that ended with an error.
+    pub(in crate::http) fn incomplete(&self) -> ApiError {
+        if self.is_too_large() {
+            return self.too_large();
+        }
+        ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: incomplete body")
+    }
+
     /// Reads the rest and throws it away, at most `allowance` bytes: a client that is still sending does not read the
     /// answer, and would see a broken connection in its place.
     pub(in crate::http) async fn drain(&mut self, allowance: u64) {
@@ -64,10 +72,7 @@ impl Body {
                     return Err(ApiError::too_large(limit as u64));
                 }
                 Ok(piece) => bytes.extend_from_slice(&piece),
-                Err(_) if self.is_too_large() => return Err(self.too_large()),
-                Err(_) => {
-                    return Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: incomplete body"));
-                }
+                Err(_) => return Err(self.incomplete()),
             }
         }
         Ok(bytes)

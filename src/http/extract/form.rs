@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use super::bare_lines::StandardLines;
 use super::body::Body;
 use crate::domain::Registry;
-use crate::domain::upload::{UploadForm, UploadedFile};
+use crate::domain::upload::UploadedFile;
+use crate::domain::upload_form::UploadForm;
 use crate::http::error::ApiError;
 use crate::http::state::HttpLimits;
 
@@ -157,12 +158,12 @@ impl FormReader<'_> {
         if self.read.file.is_some() {
             return Err(bad_form("the form has more than one content field"));
         }
-        let mut incoming = self.registry.stage_file().await?;
+        let mut incoming = self.registry.receive_file().await?;
         while let Some(piece) = field.next().await {
             incoming.write(piece.map_err(|error| malformed(&error))?).await?;
         }
-        let staged = incoming.finish().await?;
-        self.read.file = Some(UploadedFile { name, staged });
+        let received = incoming.finish().await?;
+        self.read.file = Some(UploadedFile { name, received });
         Ok(())
     }
 }

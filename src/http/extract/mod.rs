@@ -2,5 +2,6 @@
 
 pub(super) mod bare_lines;
 pub(super) mod body;
+pub(super) mod content;
 pub(super) mod credentials;
 pub(super) mod form;

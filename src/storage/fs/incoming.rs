@@ -13,10 +13,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Layout;
 use super::lease::Leases;
-use super::staged::DirectoryStagedFile;
+use super::received::DirectoryReceivedFile;
 use crate::pep::digest::FileHasher;
 use crate::storage::StorageError;
-use crate::storage::files::{IncomingFile, StagedFile};
+use crate::storage::files::{IncomingFile, ReceivedFile};
 
 /// An [`IncomingFile`] of a directory store.
 pub(super) struct DirectoryIncomingFile {
@@ -97,10 +97,10 @@ impl IncomingFile for DirectoryIncomingFile {
         self.flush().await
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<Box<dyn StagedFile>, StorageError> {
+    async fn finish(mut self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError> {
         self.flush().await?;
         let Written { temporary, hasher, size } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
-        Ok(Box::new(DirectoryStagedFile { layout, leases, temporary, digests: hasher.finish(), size }))
+        Ok(Box::new(DirectoryReceivedFile { layout, leases, temporary, digests: hasher.finish(), size }))
     }
 }

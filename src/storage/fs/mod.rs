@@ -12,7 +12,7 @@
 mod blob;
 mod incoming;
 mod lease;
-mod staged;
+mod received;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -72,7 +72,7 @@ impl DirectoryStore {
 
 #[async_trait]
 impl FileStore for DirectoryStore {
-    async fn stage(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
+    async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
         let (layout, leases) = (Arc::clone(&self.layout), Arc::clone(&self.leases));
         let incoming = DirectoryIncomingFile::create(layout, leases, self.limits.write_buffer).await?;
         Ok(Box::new(incoming))

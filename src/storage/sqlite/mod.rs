@@ -27,7 +27,7 @@ use super::model::Serial;
 const APPLICATION_ID: i32 = 0x7768_6873;
 
 /// The steps that make the current schema; step n takes a database from version n to n + 1.
-const SCHEMA_STEPS: &[&str] = &[include_str!("schema.sql")];
+const SCHEMA_STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Bounds of an [`SqliteStore`].
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +163,42 @@ impl From<rusqlite::Error> for StorageError {
             Some(DiskFull) => Self::Full(error.into()),
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Failed(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::model::{FileState, StoredPath};
+
+    /// A database as the first release left it is brought up to date with all that is in it.
+    #[tokio::test]
+    async fn databases_of_the_first_release_are_taken_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(SCHEMA_STEPS[0]).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let rows = "INSERT INTO changes VALUES (0, 1, NULL, '[]');
+            INSERT INTO users VALUES (1, 'alice', '{\"pwhash\":null,\"created\":\"2026-01-01T00:00:00Z\",
+                \"modified\":null,\"attributes\":{}}', 0, 0, NULL);
+            INSERT INTO indexes VALUES (1, 'alice', 'dev', 0, NULL);
+            INSERT INTO projects VALUES (1, 1, 'demo', 0, 0, NULL);
+            INSERT INTO links VALUES (1, 1, '1.0', 'releasefile', 'alice/dev/+f/a/b/demo-1.0.zip', 'demo-1.0.zip',
+                zeroblob(32), 5, 1, NULL, '[]', 0, NULL);";
+        connection.execute_batch(rows).unwrap();
+        drop(connection);
+        for _ in ["first", "second"] {
+            let store = SqliteStore::open(&path, SqliteLimits::default()).unwrap();
+            let mut snapshot = store.snapshot().await.unwrap();
+            assert_eq!(snapshot.get_user("alice").await.unwrap().unwrap().changed_at, Serial(0));
+            let state = snapshot.get_file(&StoredPath::new("alice/dev/+f/a/b/demo-1.0.zip")).await.unwrap();
+            let FileState::Present(link) = state else { panic!("{state:?}") };
+            assert_eq!((link.value.project.normal(), link.value.for_path), ("demo", None));
+            drop(snapshot);
+            store.close().await.unwrap();
         }
     }
 }

@@ -52,8 +52,8 @@ pub(super) fn get_user(
     connection: &Connection,
     name: &str,
 ) -> Result<Option<Stored<UserRecord>>, StorageError> {
-    let sql = "SELECT revision, record FROM users WHERE name = ?1 AND removed_at IS NULL";
-    let read = |row: &Row<'_>| Ok(Stored { revision: rows::serial(row, 0)?, value: rows::json(row, 1)? });
+    let sql = "SELECT changed_at, record FROM users WHERE name = ?1 AND removed_at IS NULL";
+    let read = |row: &Row<'_>| Ok(Stored { changed_at: rows::serial(row, 0)?, value: rows::json(row, 1)? });
     Ok(connection.prepare_cached(sql)?.query_row([name], read).optional()?)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn get_index(
     let sql = "SELECT index_settings.added_at, settings FROM indexes \
                JOIN index_settings ON index_id = indexes.id AND index_settings.removed_at IS NULL \
                WHERE user = ?1 AND name = ?2 AND indexes.removed_at IS NULL";
-    let read = |row: &Row<'_>| Ok(Stored { revision: rows::serial(row, 0)?, value: rows::json(row, 1)? });
+    let read = |row: &Row<'_>| Ok(Stored { changed_at: rows::serial(row, 0)?, value: rows::json(row, 1)? });
     Ok(connection.prepare_cached(sql)?.query_row([&name.user, &name.index], read).optional()?)
 }
 
@@ -82,7 +82,7 @@ pub(super) fn list_indexes(
                WHERE indexes.removed_at IS NULL AND (?1 IS NULL OR user = ?1)";
     collect(connection, sql, [user], |row| {
         let name = IndexName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-        Ok((name, Stored { revision: rows::serial(row, 2)?, value: rows::json(row, 3)? }))
+        Ok((name, Stored { changed_at: rows::serial(row, 2)?, value: rows::json(row, 3)? }))
     })
 }
 
@@ -101,17 +101,17 @@ pub(super) fn get_project(
     index: &IndexName,
     project: &str,
 ) -> Result<Option<Serial>, StorageError> {
-    Ok(find_project(connection, index, project)?.map(|(_, revision)| revision))
+    Ok(find_project(connection, index, project)?.map(|(_, changed_at)| changed_at))
 }
 
-/// The row and the revision of a project.
+/// The row of a project, and when it or anything in it last changed.
 pub(super) fn find_project(
     connection: &Connection,
     index: &IndexName,
     project: &str,
 ) -> Result<Option<(i64, Serial)>, StorageError> {
     let sql = format!(
-        "SELECT projects.id, projects.revision FROM {PRESENT_PROJECT} \
+        "SELECT projects.id, projects.changed_at FROM {PRESENT_PROJECT} \
          WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3"
     );
     let read = |row: &Row<'_>| Ok((row.get(0)?, rows::serial(row, 1)?));
@@ -164,6 +164,20 @@ pub(super) fn list_links(
     collect(connection, &sql, params![index.user, index.index, project, version], rows::link)
 }
 
+/// Where the links are that are for the one at `path`.
+pub(super) fn list_dependent_paths(
+    connection: &Connection,
+    project: i64,
+    version: &str,
+    path: &StoredPath,
+) -> Result<Vec<StoredPath>, StorageError> {
+    let sql = "SELECT path FROM links \
+               WHERE project_id = ?1 AND version = ?2 AND for_path = ?3 AND removed_at IS NULL";
+    collect(connection, sql, params![project, version, path.as_str()], |row| {
+        Ok(StoredPath::new(row.get::<_, String>(0)?))
+    })
+}
+
 pub(super) fn get_file(connection: &Connection, path: &StoredPath) -> Result<FileState, StorageError> {
     let sql = format!(
         "SELECT {LINK_COLUMNS}, links.removed_at IS NULL AND projects.removed_at IS NULL \
@@ -172,7 +186,11 @@ pub(super) fn get_file(connection: &Connection, path: &StoredPath) -> Result<Fil
          WHERE links.path = ?1 ORDER BY present DESC, links.id DESC LIMIT 1"
     );
     let read = |row: &Row<'_>| {
-        Ok(if row.get("present")? { FileState::Present(rows::link(row)?) } else { FileState::Removed })
+        Ok(if row.get("present")? {
+            FileState::Present(Box::new(rows::link(row)?))
+        } else {
+            FileState::Removed
+        })
     };
     let found = connection.prepare_cached(&sql)?.query_row([path.as_str()], read).optional()?;
     Ok(found.unwrap_or(FileState::Unknown))

@@ -6,11 +6,12 @@ use rusqlite::types::Type;
 use serde::de::DeserializeOwned;
 
 use crate::pep::digest::Sha256;
+use crate::pep::name::ProjectName;
 use crate::storage::model::{Link, Relation, Serial, Stored, StoredPath};
 
 /// The columns that [`link`] reads, of a table called `links`.
 pub(super) const LINK_COLUMNS: &str = "links.relation, links.path, links.file_name, projects.name, links.version, \
-     links.sha256, links.size, links.uploaded_at, links.core_metadata, links.log, links.added_at";
+     links.sha256, links.size, links.uploaded_at, links.core_metadata, links.log, links.added_at, links.for_path";
 
 /// A number as SQLite keeps it. Sizes and serials stay far below the limit.
 pub(super) fn to_integer(number: u64) -> i64 {
@@ -22,12 +23,10 @@ pub(super) fn serial(row: &Row<'_>, column: usize) -> rusqlite::Result<Serial> {
     unsigned(row, column).map(Serial)
 }
 
-/// A link with its revision, out of [`LINK_COLUMNS`].
+/// A link, out of [`LINK_COLUMNS`].
 pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Stored<Link>> {
-    let relation = match row.get_ref(0)?.as_str()? {
-        "releasefile" => Relation::ReleaseFile,
-        other => return Err(damaged(0, format!("unknown relation {other:?}"))),
-    };
+    let word = row.get_ref(0)?.as_str()?;
+    let relation = Relation::parse(word).ok_or_else(|| damaged(0, format!("unknown relation {word:?}")))?;
     let core_metadata = match row.get_ref(8)?.as_blob_or_null()? {
         Some(_) => Some(sha256(row, 8)?),
         None => None,
@@ -35,8 +34,9 @@ pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Stored<Link>> {
     let link = Link {
         relation,
         path: StoredPath::new(row.get::<_, String>(1)?),
+        for_path: row.get::<_, Option<String>>(11)?.map(StoredPath::new),
         file_name: row.get::<_, String>(2)?.into(),
-        project: row.get::<_, String>(3)?.into(),
+        project: ProjectName::from_url(row.get_ref(3)?.as_str()?),
         version: row.get::<_, String>(4)?.into(),
         sha256: sha256(row, 5)?,
         size: unsigned(row, 6)?,
@@ -44,7 +44,7 @@ pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Stored<Link>> {
         core_metadata,
         log: json(row, 9)?,
     };
-    Ok(Stored { revision: serial(row, 10)?, value: link })
+    Ok(Stored { changed_at: serial(row, 10)?, value: link })
 }
 
 /// A time column, in microseconds.

@@ -202,17 +202,17 @@ impl<'a> Application<'a> {
 
     fn holds(&self, expectation: &Expectation) -> Result<bool, StorageError> {
         Ok(match expectation {
-            Expectation::User(user, revision) => {
-                read::get_user(self.connection, user)?.map(|user| user.revision) == *revision
+            Expectation::User(user, changed_at) => {
+                read::get_user(self.connection, user)?.map(|user| user.changed_at) == *changed_at
             }
-            Expectation::Index(index, revision) => {
-                read::get_index(self.connection, index)?.map(|index| index.revision) == *revision
+            Expectation::Index(index, changed_at) => {
+                read::get_index(self.connection, index)?.map(|index| index.changed_at) == *changed_at
             }
-            Expectation::Project(index, project, revision) => {
-                read::get_project(self.connection, index, project.normal())? == *revision
+            Expectation::Project(index, project, changed_at) => {
+                read::get_project(self.connection, index, project.normal())? == *changed_at
             }
-            Expectation::File { index, project, version, file_name, revision } => {
-                self.get_link_by_name(index, project, version, file_name)? == *revision
+            Expectation::File { index, project, version, file_name, changed_at } => {
+                self.get_link_by_name(index, project, version, file_name)? == *changed_at
             }
         })
     }
@@ -262,12 +262,13 @@ impl<'a> Application<'a> {
             Operation::AddLink(index, link) => self.add_link(index, link),
             Operation::RemoveLink { index, project, version, path } => {
                 let project_id = self.require_project(index, project)?;
-                self.end_existing(
-                    "links",
-                    "project_id = ?2 AND version = ?3 AND path = ?4",
-                    params![project_id, version, path.as_str()],
-                )?;
-                self.touch(Touched::File(path.clone()));
+                let parameters = params![project_id, version, path.as_str()];
+                let dependent = read::list_dependent_paths(self.connection, project_id, version, path)?;
+                self.end_existing("links", "project_id = ?2 AND version = ?3 AND path = ?4", parameters)?;
+                self.end("links", "project_id = ?2 AND version = ?3 AND for_path = ?4", parameters)?;
+                for path in dependent.into_iter().chain([path.clone()]) {
+                    self.touch(Touched::File(path));
+                }
                 self.touch_project(index, project, project_id)
             }
             Operation::PutDocument(sha256, body) => {
@@ -284,7 +285,7 @@ impl<'a> Application<'a> {
         self.end("users", "name = ?2", params![user])?;
         let serial = to_integer(self.serial.0);
         self.execute(
-            "INSERT INTO users (name, record, revision, added_at) VALUES (?1, ?2, ?3, ?3)",
+            "INSERT INTO users (name, record, changed_at, added_at) VALUES (?1, ?2, ?3, ?3)",
             params![user, serde_json::to_string(record).map_err(StorageError::from)?, serial],
         )?;
         self.touch(Touched::User(Arc::clone(user)));
@@ -336,11 +337,10 @@ impl<'a> Application<'a> {
     }
 
     fn add_link(&mut self, index: &IndexName, link: &Link) -> Result<(), CommitError> {
-        let project = ProjectName::from_url(&link.project);
-        let project_id = self.require_project(index, &project)?;
+        let project_id = self.require_project(index, &link.project)?;
         self.execute(
             "INSERT INTO links (project_id, version, relation, path, file_name, sha256, size, uploaded_at, \
-             core_metadata, log, added_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             core_metadata, log, added_at, for_path) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 project_id,
                 link.version,
@@ -352,11 +352,12 @@ impl<'a> Application<'a> {
                 link.uploaded_at.as_microsecond(),
                 link.core_metadata.as_ref().map(Sha256::as_bytes),
                 serde_json::to_string(&link.log).map_err(StorageError::from)?,
-                to_integer(self.serial.0)
+                to_integer(self.serial.0),
+                link.for_path.as_ref().map(StoredPath::as_str)
             ],
         )?;
         self.touch(Touched::File(link.path.clone()));
-        self.touch_project(index, &project, project_id)
+        self.touch_project(index, &link.project, project_id)
     }
 
     fn find_index(&self, index: &IndexName) -> Result<Option<i64>, StorageError> {
@@ -376,7 +377,8 @@ impl<'a> Application<'a> {
             return Ok(None);
         };
         let sql = "SELECT added_at FROM links \
-                   WHERE project_id = ?1 AND version = ?2 AND file_name = ?3 AND removed_at IS NULL";
+                   WHERE project_id = ?1 AND version = ?2 AND relation = 'releasefile' AND file_name = ?3 \
+                   AND removed_at IS NULL";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found =
             statement.query_row(params![project_id, version, file_name], |row| super::rows::serial(row, 0));
@@ -389,7 +391,7 @@ impl<'a> Application<'a> {
         }
         let index_id = self.find_index(index)?.ok_or(CommitError::Outdated)?;
         self.execute(
-            "INSERT INTO projects (index_id, name, revision, added_at) VALUES (?1, ?2, ?3, ?3)",
+            "INSERT INTO projects (index_id, name, changed_at, added_at) VALUES (?1, ?2, ?3, ?3)",
             params![index_id, project.normal(), to_integer(self.serial.0)],
         )?;
         let id = self.connection.last_insert_rowid();
@@ -404,7 +406,7 @@ impl<'a> Application<'a> {
 
     fn touch_index(&mut self, index: &IndexName) -> Result<(), CommitError> {
         self.execute(
-            "UPDATE users SET revision = ?2 WHERE name = ?1 AND removed_at IS NULL",
+            "UPDATE users SET changed_at = ?2 WHERE name = ?1 AND removed_at IS NULL",
             params![index.user, to_integer(self.serial.0)],
         )?;
         self.touch(Touched::Index(index.clone()));
@@ -418,7 +420,7 @@ impl<'a> Application<'a> {
         id: i64,
     ) -> Result<(), CommitError> {
         let serial = to_integer(self.serial.0);
-        self.execute("UPDATE projects SET revision = ?2 WHERE id = ?1", params![id, serial])?;
+        self.execute("UPDATE projects SET changed_at = ?2 WHERE id = ?1", params![id, serial])?;
         self.touch(Touched::Project(index.clone(), project.clone()));
         Ok(())
     }

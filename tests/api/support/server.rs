@@ -20,6 +20,7 @@ use wheelhouse::domain::user::NewPassword;
 use wheelhouse::domain::{Registry, RegistryLimits};
 use wheelhouse::http::server::{Listener, serve};
 use wheelhouse::http::{FileCache, HttpLimits, HttpSettings, NodeInfo, PageCache, State};
+use wheelhouse::publish::{PublishLimits, Publisher};
 use wheelhouse::storage::fs::{DirectoryLimits, DirectoryStore};
 use wheelhouse::storage::model::IndexName;
 use wheelhouse::storage::sqlite::{SqliteLimits, SqliteStore};
@@ -37,6 +38,7 @@ pub(crate) struct Builder {
     policy: AccessPolicy,
     settings: HttpSettings,
     limits: HttpLimits,
+    publish_limits: PublishLimits,
 }
 
 /// A running server.
@@ -143,6 +145,11 @@ impl Builder {
         self
     }
 
+    pub(crate) fn with_publish_limits(mut self, limits: PublishLimits) -> Self {
+        self.publish_limits = limits;
+        self
+    }
+
     pub(crate) fn with_settings(mut self, settings: HttpSettings) -> Self {
         self.settings = settings;
         self
@@ -189,6 +196,7 @@ impl Builder {
         let state = State {
             registry,
             authenticator: Arc::new(authenticator.unwrap()),
+            publisher: Publisher::new(self.publish_limits, None).unwrap(),
             pages,
             files,
             settings: self.settings,

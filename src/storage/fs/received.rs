@@ -11,10 +11,10 @@ use super::lease::{DirectoryLease, Leases};
 use super::{Layout, sync_directory};
 use crate::pep::digest::FileDigests;
 use crate::storage::StorageError;
-use crate::storage::files::{Lease, StagedFile};
+use crate::storage::files::{Lease, ReceivedFile};
 
 /// A content in the `incoming` directory.
-pub(super) struct DirectoryStagedFile {
+pub(super) struct DirectoryReceivedFile {
     pub(super) layout: Arc<Layout>,
     pub(super) leases: Arc<Leases>,
     pub(super) temporary: NamedTempFile,
@@ -23,7 +23,7 @@ pub(super) struct DirectoryStagedFile {
 }
 
 #[async_trait]
-impl StagedFile for DirectoryStagedFile {
+impl ReceivedFile for DirectoryReceivedFile {
     fn digests(&self) -> &FileDigests {
         &self.digests
     }
@@ -45,7 +45,7 @@ impl StagedFile for DirectoryStagedFile {
     }
 }
 
-impl DirectoryStagedFile {
+impl DirectoryReceivedFile {
     fn keep_blocking(self) -> Result<(), StorageError> {
         let sha256 = self.digests.sha256;
         let target = self.layout.file(&sha256);

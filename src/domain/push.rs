@@ -1,0 +1,304 @@
+//! Pushing a release to another index (`server-api` section 12).
+//!
+//! Within the server a push copies no bytes: the new links name the same contents. It is one change set, so it
+//! happens whole or not at all.
+
+use std::sync::Arc;
+
+use super::acl::Caller;
+use super::docs::docs_file_name;
+use super::index::find_index;
+use super::index_config::IndexConfig;
+use super::link::{Placement, find_link, judge_placement, put_link};
+use super::python;
+use super::registry::{Decision, Registry};
+use super::tox_result::tox_result_path;
+use crate::pep::metadata::ReleaseMetadata;
+use crate::pep::name::ProjectName;
+use crate::storage::StorageError;
+use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Operation, Snapshot};
+use crate::storage::model::{IndexName, Link, LogEntry, Relation, Serial, Stored, StoredPath};
+
+/// Why a release was not pushed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// There is no such index, neither to push from nor to push to.
+    #[error("The stage {0} could not be found.")]
+    UnknownIndex(IndexName),
+    /// The index itself does not have the release; its bases do not count.
+    #[error("there are no files for {release} on stage {index}")]
+    UnknownRelease {
+        /// Name and version as they were asked for.
+        release: PushedRelease,
+        /// The index.
+        index: IndexName,
+    },
+    /// The release has no files, or none of those that were to be pushed.
+    #[error("no release/files found for {0}")]
+    NoFiles(PushedRelease),
+    /// The caller may not upload to the target.
+    #[error("user {user} cannot upload to {target}")]
+    Forbidden {
+        /// The caller, as Python prints it.
+        user: String,
+        /// The target, quoted.
+        target: String,
+    },
+    /// The target is not volatile and has a file of this name.
+    #[error("{0} already exists in non-volatile index")]
+    Conflict(Arc<str>),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A release that is to be pushed, as the client names it.
+#[derive(Clone, Debug)]
+pub struct PushedRelease {
+    /// The project.
+    pub project: ProjectName,
+    /// The version.
+    pub version: Arc<str>,
+}
+
+impl std::fmt::Display for PushedRelease {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.project.display(), self.version)
+    }
+}
+
+/// Which files of a release are pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushedFiles {
+    /// All of them.
+    All,
+    /// All but the documentation.
+    WithoutDocs,
+    /// The documentation only.
+    OnlyDocs,
+}
+
+impl PushedFiles {
+    fn include(self, relation: Relation) -> bool {
+        match self {
+            Self::All => true,
+            Self::WithoutDocs => relation != Relation::DocZip,
+            Self::OnlyDocs => relation == Relation::DocZip,
+        }
+    }
+}
+
+/// What is to be pushed, as it is at one serial.
+#[derive(Clone, Debug)]
+pub struct PushSource {
+    /// The index that has it.
+    pub index: IndexName,
+    /// The release.
+    pub release: PushedRelease,
+    /// Its metadata.
+    pub metadata: ReleaseMetadata,
+    /// Its files, by name.
+    links: Vec<Link>,
+    project_changed_at: Option<Serial>,
+}
+
+impl PushSource {
+    /// The same with only some of the files. An error if none is left.
+    pub fn select(mut self, files: PushedFiles) -> Result<Self, PushError> {
+        self.links.retain(|link| files.include(link.relation));
+        if self.links.is_empty() {
+            return Err(PushError::NoFiles(self.release));
+        }
+        Ok(self)
+    }
+
+    /// Its distributions, by name.
+    pub fn release_files(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| link.relation == Relation::ReleaseFile)
+    }
+
+    /// Its documentation.
+    pub fn docs(&self) -> Option<&Link> {
+        self.links.iter().find(|link| link.relation == Relation::DocZip)
+    }
+
+    fn tox_results_for(&self, release_file: &StoredPath) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| link.for_path.as_ref() == Some(release_file))
+    }
+}
+
+/// A step of a push that was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The release was registered.
+    Release,
+    /// A distribution is at this path.
+    ReleaseFile(StoredPath),
+    /// The result of a test run is at this path.
+    ToxResult(StoredPath),
+    /// The release has documentation.
+    Docs,
+}
+
+impl Registry {
+    /// What a release of `index` has to push.
+    pub async fn get_push_source(
+        &self,
+        index: &IndexName,
+        release: &PushedRelease,
+    ) -> Result<PushSource, PushError> {
+        read_source(self.meta.snapshot().await?.as_mut(), index, release).await
+    }
+
+    /// Pushes files of a release of `source` to the index `target`, whose release then has the same metadata.
+    pub async fn push(
+        &self,
+        caller: &Caller,
+        source: &IndexName,
+        release: &PushedRelease,
+        files: PushedFiles,
+        target: &IndexName,
+    ) -> Result<Vec<Pushed>, PushError> {
+        self.change(async |snapshot| {
+            let source = read_source(snapshot, source, release).await?.select(files)?;
+            let config = self.require_target(snapshot, caller, target).await?;
+            let (project, version) = (&release.project, &release.version);
+            let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
+                .expect(Expectation::Project(
+                    source.index.clone(),
+                    project.clone(),
+                    source.project_changed_at,
+                ))
+                .expect(Expectation::Index(target.clone(), Some(config.changed_at)))
+                .expect(Expectation::Project(
+                    target.clone(),
+                    project.clone(),
+                    snapshot.get_project(target, project.normal()).await?,
+                ))
+                .with(Operation::PutRelease {
+                    index: target.clone(),
+                    project: project.clone(),
+                    version: Arc::clone(version),
+                    metadata: source.metadata.clone(),
+                    existing: ExistingMetadata::Replace,
+                });
+            let old = snapshot.list_links(target, project.normal(), Some(version)).await?;
+            let mut push = Push { target, config: &config.value, old, change, done: vec![Pushed::Release] };
+            for link in source.release_files() {
+                let path = push.put_release_file(&source, link)?;
+                for (number, result) in source.tox_results_for(&link.path).enumerate() {
+                    push.put_tox_result(&source, result, &path, number);
+                }
+            }
+            if let Some(link) = source.docs() {
+                push.put_docs(&source, link)?;
+            }
+            Ok(Decision::write(push.change, push.done))
+        })
+        .await
+    }
+
+    async fn require_target(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        caller: &Caller,
+        target: &IndexName,
+    ) -> Result<Stored<IndexConfig>, PushError> {
+        let config = find_index(snapshot, target).await?;
+        let config = config.ok_or_else(|| PushError::UnknownIndex(target.clone()))?;
+        if self.policy.may_upload(caller, &config.value) {
+            return Ok(config);
+        }
+        let user = caller.name().map_or_else(|| "None".to_owned(), |name| python::quote(name));
+        Err(PushError::Forbidden { user, target: python::quote(&target.to_string()) })
+    }
+}
+
+/// A push to `target` while its change set grows.
+struct Push<'a> {
+    target: &'a IndexName,
+    config: &'a IndexConfig,
+    /// What the target's release has already.
+    old: Vec<Stored<Link>>,
+    change: ChangeSet,
+    done: Vec<Pushed>,
+}
+
+impl Push<'_> {
+    fn put_release_file(&mut self, source: &PushSource, link: &Link) -> Result<StoredPath, PushError> {
+        let path = StoredPath::for_upload(self.target, &link.sha256, &link.file_name);
+        let log = without_overwrites(&link.log);
+        self.put(source, Link { path: path.clone(), log, ..link.clone() })?;
+        self.done.push(Pushed::ReleaseFile(path.clone()));
+        Ok(path)
+    }
+
+    /// Results are added behind their release file, which has just come and has no others.
+    fn put_tox_result(&mut self, source: &PushSource, link: &Link, release_file: &StoredPath, number: usize) {
+        let path = tox_result_path(release_file, self.change.when, number);
+        let new = Link {
+            file_name: path.file_name().into(),
+            path: path.clone(),
+            for_path: Some(release_file.clone()),
+            uploaded_at: self.change.when,
+            log: without_overwrites(&link.log),
+            ..link.clone()
+        };
+        self.add(source, None, new);
+        self.done.push(Pushed::ToxResult(path));
+    }
+
+    fn put_docs(&mut self, source: &PushSource, link: &Link) -> Result<(), PushError> {
+        let file_name = docs_file_name(&link.project, &link.version);
+        let path = StoredPath::for_upload(self.target, &link.sha256, &file_name);
+        let uploaded_at = self.change.when;
+        self.put(source, Link { path, file_name: file_name.into(), uploaded_at, ..link.clone() })?;
+        self.done.push(Pushed::Docs);
+        Ok(())
+    }
+
+    /// Puts a link in the place of the target's of that name, which a non-volatile index does not allow: not even
+    /// for the same content, as devpi has it.
+    fn put(&mut self, source: &PushSource, new: Link) -> Result<(), PushError> {
+        let old = find_link(&self.old, new.relation, &new.file_name).map(|old| old.value.clone());
+        if judge_placement(self.config, old.as_ref(), &new.sha256) != Placement::Store {
+            return Err(PushError::Conflict(new.file_name));
+        }
+        self.add(source, old, new);
+        Ok(())
+    }
+
+    fn add(&mut self, source: &PushSource, old: Option<Link>, mut new: Link) {
+        new.log.push(LogEntry::Push {
+            who: self.change.who.clone(),
+            when: self.change.when,
+            src: source.index.clone(),
+            dst: self.target.clone(),
+        });
+        put_link(&mut self.change, self.target, old, new);
+    }
+}
+
+async fn read_source(
+    snapshot: &mut dyn Snapshot,
+    index: &IndexName,
+    release: &PushedRelease,
+) -> Result<PushSource, PushError> {
+    if snapshot.get_index(index).await?.is_none() {
+        return Err(PushError::UnknownIndex(index.clone()));
+    }
+    let project = release.project.normal();
+    let stored = snapshot.get_release(index, project, &release.version).await?;
+    let unknown = || PushError::UnknownRelease { release: release.clone(), index: index.clone() };
+    let metadata = stored.ok_or_else(unknown)?.metadata;
+    let links = snapshot.list_links(index, project, Some(&release.version)).await?;
+    let mut links: Vec<Link> = links.into_iter().map(|link| link.value).collect();
+    links.sort_by(|left, right| left.file_name.cmp(&right.file_name));
+    let project_changed_at = snapshot.get_project(index, project).await?;
+    Ok(PushSource { index: index.clone(), release: release.clone(), metadata, links, project_changed_at })
+}
+
+/// A history without what the file replaced elsewhere.
+fn without_overwrites(log: &[LogEntry]) -> Vec<LogEntry> {
+    log.iter().filter(|entry| !matches!(entry, LogEntry::Overwrite { .. })).cloned().collect()
+}

@@ -1,0 +1,165 @@
+//! Upload forms: what can be judged of them without the store (`server-api` sections 11.1 and 11.4).
+//!
+//! Checks come in devpi's order, so that its messages come out the same.
+
+use std::sync::Arc;
+
+use super::python;
+use super::upload::UploadError;
+use crate::pep::digest::FileDigests;
+use crate::pep::filename::{self, ArchiveKind};
+use crate::pep::metadata::ReleaseMetadata;
+use crate::pep::name::{NameError, ProjectName};
+
+/// The longest version that is taken, in bytes.
+const MAX_VERSION_BYTES: usize = 255;
+
+/// The length of an uncut BLAKE2b hash in hexadecimal digits.
+const FULL_BLAKE2_DIGITS: usize = 128;
+
+/// What is wrong with the metadata of an upload.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// The name is none for a project.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// There is no version.
+    #[error("Missing required field \"version\"")]
+    NoVersion,
+    /// The version is too long.
+    #[error("version is longer than {MAX_VERSION_BYTES} bytes")]
+    LongVersion,
+    /// The version has characters that do not go into a URL.
+    #[error("Invalid package name or version (URL safety)")]
+    UrlSafety,
+}
+
+/// The fields of an upload form.
+#[derive(Clone, Debug, Default)]
+pub struct UploadForm {
+    /// Names and values in the order of the form.
+    pub fields: Vec<(String, String)>,
+}
+
+impl UploadForm {
+    /// The last value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn metadata(&self) -> ReleaseMetadata {
+        ReleaseMetadata::from_form(self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
+/// All checks of a distribution's form and file name, in devpi's order.
+pub(super) fn check_form(
+    form: &UploadForm,
+    file_name: &str,
+) -> Result<(ProjectName, Arc<str>, ReleaseMetadata), UploadError> {
+    let metadata = form.metadata();
+    let (name, version) = (metadata.text("name"), metadata.text("version"));
+    if !filename::contains_version(file_name, version) {
+        let (file, version) = (python::quote(file_name), python::quote(version));
+        return Err(UploadError::ForeignVersion { file, version });
+    }
+    if ArchiveKind::of(file_name).is_none() {
+        return Err(UploadError::NoArchiveName(python::quote(file_name)));
+    }
+    if !filename::belongs_to(file_name, &ProjectName::from_url(name)) {
+        let (file, project) = (python::quote(file_name), python::quote(name));
+        return Err(UploadError::ForeignProject { file, project });
+    }
+    let (project, version) = check_metadata(&metadata)?;
+    filename::check_safe(file_name)?;
+    Ok((project, version, metadata))
+}
+
+pub(super) fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<str>), MetadataError> {
+    let (name, version) = (metadata.text("name"), metadata.text("version"));
+    if name.is_empty() {
+        return Err(NameError::Missing.into());
+    }
+    if version.is_empty() {
+        return Err(MetadataError::NoVersion);
+    }
+    let project = ProjectName::parse(name)?;
+    if version.len() > MAX_VERSION_BYTES {
+        return Err(MetadataError::LongVersion);
+    }
+    // devpi names only the first five; a slash or a control character makes a release that no URL reaches.
+    if version.contains(|character: char| "<>%#\"/\\".contains(character) || character.is_control()) {
+        return Err(MetadataError::UrlSafety);
+    }
+    Ok((project, version.into()))
+}
+
+/// Compares the digests that the form names with the file's own. Empty ones are passed over.
+pub(super) fn check_digests(form: &UploadForm, digests: &FileDigests) -> Result<(), UploadError> {
+    let sha256 = digests.sha256.to_string();
+    for (field, right) in
+        [("sha256_digest", &sha256), ("blake2_256_digest", &digests.blake2_256), ("md5_digest", &digests.md5)]
+    {
+        match form.get(field) {
+            // distutils sends BLAKE2b with its full 64 bytes under this name; sha256_digest comes along with it.
+            Some(sent) if field == "blake2_256_digest" && sent.len() == FULL_BLAKE2_DIGITS => {}
+            Some(sent) if !sent.is_empty() && !sent.eq_ignore_ascii_case(right) => {
+                return Err(UploadError::WrongDigest { field, sent: python::quote(sent) });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(fields: &[(&str, &str)]) -> UploadForm {
+        UploadForm { fields: fields.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect() }
+    }
+
+    #[test]
+    fn forms_are_judged_in_devpis_order() {
+        for (name, version, file, text) in [
+            (
+                "Pkg_A",
+                "2.0",
+                "pkg_a-1.0.tar.gz",
+                "filename 'pkg_a-1.0.tar.gz' does not contain version '2.0'",
+            ),
+            ("Pkg_A", "1.0", "pkg_a-1.0.txt", "'pkg_a-1.0.txt' is not a valid archive name"),
+            ("other", "1.0", "pkg_a-1.0.zip", "filename 'pkg_a-1.0.zip' does not match project name 'other'"),
+            ("Pkg_A", "", "pkg_a-1.0.zip", "invalid metadata: Missing required field \"version\""),
+            ("", "1.0", "x-1.0.zip", "invalid metadata: Missing required field \"name\""),
+            ("x", "1<2", "x-1<2.zip", "invalid metadata: Invalid package name or version (URL safety)"),
+            ("x", "1/0", "x-1/0.zip", "invalid metadata: Invalid package name or version (URL safety)"),
+            ("x", "1.0", "../x-1.0.zip", "filename '../x-1.0.zip' does not match project name 'x'"),
+        ] {
+            let error = check_form(&form(&[("name", name), ("version", version)]), file).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+        let long = "1".repeat(256);
+        let error = check_form(&form(&[("name", "x"), ("version", &long)]), &format!("x-{long}.zip"));
+        assert!(matches!(error, Err(UploadError::Metadata(MetadataError::LongVersion))));
+        let error = check_form(&form(&[("name", "x"), ("version", "1")]), "x/../../y-1.zip").unwrap_err();
+        assert!(matches!(error, UploadError::FileName(_)), "{error}");
+    }
+
+    #[test]
+    fn digests_must_be_the_files_own() {
+        let mut hasher = crate::pep::digest::FileHasher::default();
+        hasher.update(b"abc");
+        let digests = hasher.finish();
+        let right = form(&[
+            ("md5_digest", "900150983CD24FB0D6963F7D28E17F72"),
+            ("sha256_digest", &digests.sha256.to_string()),
+            ("blake2_256_digest", ""),
+        ]);
+        assert!(check_digests(&right, &digests).is_ok());
+        assert!(check_digests(&form(&[("blake2_256_digest", &"a".repeat(128))]), &digests).is_ok());
+        let error = check_digests(&form(&[("md5_digest", "bad")]), &digests).unwrap_err();
+        assert_eq!(error.to_string(), "md5_digest 'bad' does not match the uploaded file");
+    }
+}
