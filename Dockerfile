@@ -27,6 +27,8 @@ RUN groupadd --system --gid 314 devpi \
  && useradd --system --uid 314 --gid devpi --no-create-home --home-dir /data --shell /usr/sbin/nologin devpi \
  && install --directory --mode=750 --owner=devpi --group=devpi /data
 COPY --from=builder /programs/ /usr/local/bin/
+# Whom to trust when releases are pushed to other servers.
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 # For the programs beside the server, as in `docker exec devpi devpi-passwd`.
 ENV DEVPISERVER_SERVERDIR=/data
 WORKDIR /data

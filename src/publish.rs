@@ -194,7 +194,8 @@ impl Publisher {
             .text("pyversion", python_version)
             .text("sha256_digest", link.sha256.to_string());
         let name = link.file_name.to_string();
-        self.send_file(registry, link, name, "application/octet-stream", form, destination).await
+        let content_type = filename::content_type(&name);
+        self.send_file(registry, link, name, content_type, form, destination).await
     }
 
     async fn send_docs(
@@ -273,7 +274,10 @@ impl Publisher {
                 break;
             }
         }
-        Answer::Status(status, String::from_utf8_lossy(&body).into_owned())
+        // What is not UTF-8 is most likely Latin-1.
+        let text = String::from_utf8(body)
+            .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
+        Answer::Status(status, text)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Lines go to standard output, as devpi's do, by way of a thread of their own: whoever reads them must not be able to
 //! stop the server by reading slowly. One span surrounds each request; one line at level INFO ends it.
 
+use tracing::{debug, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,8 +14,9 @@ use crate::config::LogFormat;
 /// How many lines may wait for the reader; further ones are dropped.
 const PENDING_LINES: usize = 10_000;
 
-/// Starts logging, until the returned guard is dropped. To be called once; later calls change nothing.
-pub fn start(debug: bool, format: LogFormat) -> WorkerGuard {
+/// Starts logging, until the returned guard is dropped, with the warnings of those who came before there was a log. To
+/// be called once; later calls change nothing.
+pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard {
     let level = if debug { "debug" } else { "info" };
     // The framework's own start-up lines say nothing that ours do not.
     let filter = EnvFilter::new(format!("{level},actix_server=warn"));
@@ -29,7 +31,10 @@ pub fn start(debug: bool, format: LogFormat) -> WorkerGuard {
         LogFormat::Json => registry.with(lines.json()).try_init(),
     };
     if started.is_err() {
-        tracing::debug!("logging was set up before");
+        debug!("logging was set up before");
+    }
+    for text in warnings {
+        warn!("{text}");
     }
     guard
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::program::Fatal;
 use crate::auth::secret::Secret;
@@ -23,10 +23,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format);
-    for text in warnings {
-        warn!("{text}");
-    }
+    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     let Some(path) = options.secretfile else {
         return Err(Fatal::new("You need to provide a location for the secret file.").into());
     };

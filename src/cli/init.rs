@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::Map;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::program::Fatal;
 use super::serverdir::{self, ServerDir};
@@ -32,10 +32,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format);
-    for text in warnings {
-        warn!("{text}");
-    }
+    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     let path = serverdir::path(&options.storage)?;
     let password = match options.init.root_passwd_hash {
         Some(hash) => RootPassword::Hash(hash),

@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::program::Fatal;
 use super::serverdir::{self, ServerDir};
@@ -35,10 +35,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format);
-    for text in warnings {
-        warn!("{text}");
-    }
+    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     let directory = ServerDir::open(&serverdir::path(&options.storage)?)?;
     let user = match options.user {
         Some(user) => user,

@@ -78,10 +78,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
     if options.version {
         return Ok(say(&format!("{DEVPI_VERSION} (Wheelhouse {VERSION})"))?);
     }
-    let _logging = telemetry::start(options.common.debug, options.common.log_format);
-    for text in warnings {
-        warn!("{text}");
-    }
+    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     options
         .unused
         .given()

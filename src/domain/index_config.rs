@@ -1,4 +1,4 @@
-//! The configuration of an index: known keys, how values are normalised, and how patches change them.
+//! The configuration of an index: known keys, and how values are normalised.
 //!
 //! Follows devpi's keys, defaults and messages (`server-api` section 9.5).
 
@@ -34,7 +34,7 @@ pub enum WhitelistInheritance {
 }
 
 /// The keys of a stage that always have a value.
-const DEFAULTED_KEYS: [&str; 6] = [
+pub(super) const DEFAULTED_KEYS: [&str; 6] = [
     "volatile",
     "acl_upload",
     "acl_toxresult_upload",
@@ -104,16 +104,6 @@ pub enum ConfigError {
     Malformed,
 }
 
-/// A configuration after a patch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patched {
-    /// The new configuration.
-    pub config: IndexConfig,
-    /// Whether the bases are to be judged anew: an object patch that does not name them leaves them as they are,
-    /// even if one of them has gone.
-    pub judges_bases: bool,
-}
-
 /// The configuration of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexConfig(IndexSettings);
@@ -145,18 +135,6 @@ impl IndexConfig {
         let mut asked = asked.clone();
         asked.shift_remove("type");
         Self(settings).updated(asked, UnknownKeys::Refuse)
-    }
-
-    /// The configuration after `patch`, which is either an object of values or a list of `key=value`, `key+=value`
-    /// and `key-=value` texts.
-    pub fn patched(&self, patch: &Value) -> Result<Patched, ConfigError> {
-        match patch {
-            Value::Object(values) => self.patched_by_object(values),
-            Value::Array(operations) => {
-                Ok(Patched { config: self.patched_by_operations(operations)?, judges_bases: true })
-            }
-            _ => Err(ConfigError::Malformed),
-        }
     }
 
     /// All keys and values.
@@ -219,64 +197,12 @@ impl IndexConfig {
         self.0.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
-    fn patched_by_object(&self, values: &Map<String, Value>) -> Result<Patched, ConfigError> {
-        // The answer to a GET may be sent back as it came.
-        let values = match (values.get("type").and_then(Value::as_str), values.get("result")) {
-            (Some("indexconfig"), Some(Value::Object(result))) => result,
-            _ => values,
-        };
-        let mut values = values.clone();
-        if let Some(kind) = values.shift_remove("type")
-            && self.0.get("type") != Some(&kind)
-        {
-            return Err(ConfigError::TypeChange);
-        }
-        let judges_bases = values.contains_key("bases");
-        Ok(Patched { config: self.updated(values, UnknownKeys::Refuse)?, judges_bases })
-    }
-
-    fn patched_by_operations(&self, operations: &[Value]) -> Result<Self, ConfigError> {
-        let mut settings = self.0.clone();
-        let mut unknown_keys = UnknownKeys::Keep;
-        for operation in operations {
-            let operation = operation.as_str().ok_or(ConfigError::Malformed)?;
-            match Operation::parse(operation) {
-                Operation::Set { key, value } => {
-                    unknown_keys = UnknownKeys::Refuse;
-                    settings.insert(key.to_owned(), value.into());
-                }
-                Operation::Drop { key } if DEFAULTED_KEYS.contains(&key) || key == "type" => {
-                    return Err(ConfigError::DropDefault);
-                }
-                Operation::Drop { key } => {
-                    settings.shift_remove(key);
-                }
-                Operation::Add { key, value } => {
-                    let list = list_of(&mut settings, key)?;
-                    if !list.iter().any(|item| item == value) {
-                        list.push(value.into());
-                    }
-                }
-                Operation::Remove { key, value } => {
-                    let list = list_of(&mut settings, key)?;
-                    let before = list.len();
-                    list.retain(|item| item != value);
-                    if list.len() == before {
-                        return Err(ConfigError::NotInList { key: key.to_owned(), value: value.to_owned() });
-                    }
-                }
-            }
-        }
-        if settings.shift_remove("type") != self.0.get("type").cloned() {
-            return Err(ConfigError::TypeChange);
-        }
-        // All of it is judged again, not only what the operations name.
-        let base = Self(self.0.iter().filter(|(key, _)| *key == "type").map(clone_pair).collect());
-        base.updated(settings, unknown_keys)
-    }
-
     /// Puts normalised `values` in the place of the old ones.
-    fn updated(&self, values: Map<String, Value>, unknown_keys: UnknownKeys) -> Result<Self, ConfigError> {
+    pub(super) fn updated(
+        &self,
+        values: Map<String, Value>,
+        unknown_keys: UnknownKeys,
+    ) -> Result<Self, ConfigError> {
         let mut settings = self.0.clone();
         let mut unknown = Map::new();
         for (key, value) in values {
@@ -303,38 +229,9 @@ impl IndexConfig {
 
 /// What becomes of keys that a stage does not know.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum UnknownKeys {
+pub(super) enum UnknownKeys {
     Keep,
     Refuse,
-}
-
-/// One text of a list patch.
-enum Operation<'a> {
-    Set { key: &'a str, value: &'a str },
-    Add { key: &'a str, value: &'a str },
-    Remove { key: &'a str, value: &'a str },
-    Drop { key: &'a str },
-}
-
-impl<'a> Operation<'a> {
-    fn parse(text: &'a str) -> Self {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        if let Some(key) = key.strip_suffix('+') {
-            Self::Add { key, value }
-        } else if let Some(key) = key.strip_suffix('-') {
-            if value.is_empty() { Self::Drop { key } } else { Self::Remove { key, value } }
-        } else {
-            Self::Set { key, value }
-        }
-    }
-}
-
-fn list_of<'a>(settings: &'a mut IndexSettings, key: &str) -> Result<&'a mut Vec<Value>, ConfigError> {
-    settings.get_mut(key).and_then(Value::as_array_mut).ok_or_else(|| ConfigError::NotAList(key.to_owned()))
-}
-
-fn clone_pair((key, value): (&String, &Value)) -> (String, Value) {
-    (key.clone(), value.clone())
 }
 
 /// The value of a known key as it is stored; `None` for an unknown key.
@@ -464,73 +361,5 @@ mod tests {
         ] {
             assert_error(IndexConfig::create("alice", &object(asked)), text);
         }
-    }
-
-    #[test]
-    fn an_object_patch_changes_what_it_names() {
-        let patched = example().patched(&json!({"title": "x", "type": "stage"})).unwrap();
-        assert!(!patched.judges_bases);
-        assert_eq!(patched.config.settings()["title"], "x");
-        let wrapped =
-            json!({"type": "indexconfig", "result": {"type": "stage", "bases": "", "projects": ["q"]}});
-        assert!(example().patched(&wrapped).unwrap().judges_bases);
-        assert_error(
-            example().patched(&json!({"type": "mirror"})),
-            "the 'type' of an index can't be changed",
-        );
-        assert_error(example().patched(&json!("x")), &ConfigError::Malformed.to_string());
-    }
-
-    #[test]
-    fn a_list_patch_applies_operations_in_order() {
-        let patch = json!([
-            "acl_upload+=:anonymous:",
-            "acl_upload+=alice",
-            "title=hello",
-            "description=a=b",
-            "bases="
-        ]);
-        let config = example().patched(&patch).unwrap().config;
-        assert_eq!(config.settings()["acl_upload"], json!(["alice", ":ANONYMOUS:"]));
-        assert_eq!(
-            (&config.settings()["title"], &config.settings()["description"]),
-            (&json!("hello"), &json!("a=b"))
-        );
-        let config = config
-            .patched(&json!(["acl_upload-=alice", "title-=", "nothing-=", "description"]))
-            .unwrap()
-            .config;
-        assert_eq!(config.settings()["acl_upload"], json!([":ANONYMOUS:"]));
-        assert!(!config.settings().contains_key("title"));
-        assert_eq!(config.settings()["description"], "");
-    }
-
-    #[test]
-    fn bad_operations_are_refused() {
-        for (patch, text) in [
-            (json!(["acl_upload-=carol"]), "The 'acl_upload' setting doesn't have value 'carol'"),
-            (json!(["volatile-="]), "Default values can't be removed."),
-            (json!(["nokey=x"]), "indexconfig got unexpected keyword arguments: nokey=x"),
-            (json!(["volatile+=x"]), "The 'volatile' setting isn't a list"),
-            (json!(["nokey-=x"]), "The 'nokey' setting isn't a list"),
-            (json!(["type=mirror"]), "the 'type' of an index can't be changed"),
-            (json!([1]), "The index configuration must be an object or a list of 'key=value' strings"),
-        ] {
-            assert_error(example().patched(&patch), text);
-        }
-    }
-
-    #[test]
-    fn unknown_stored_keys_survive_list_changes_only() {
-        let mut settings = example().into_settings();
-        settings.insert("future".to_owned(), json!(1));
-        let config = IndexConfig::from_settings(settings);
-        assert!(
-            config.patched(&json!(["acl_upload+=bob"])).unwrap().config.settings().contains_key("future")
-        );
-        assert_error(
-            config.patched(&json!(["title=x"])),
-            "indexconfig got unexpected keyword arguments: future=1",
-        );
     }
 }

@@ -11,6 +11,7 @@ pub mod docs;
 pub mod file;
 pub mod index;
 pub mod index_config;
+pub mod index_patch;
 pub mod inherit;
 mod link;
 pub mod project;

@@ -101,10 +101,11 @@ pub(super) fn decode_path(path: &str) -> Option<String> {
     percent_decode_str(path).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-/// The decoded path of a URI, which may be absolute or only a path. `None` if it is neither.
+/// The decoded path of a URI, which may be absolute, only a path, or empty. `None` if it is none of these; nor is a
+/// path with two slashes in front, which might be the name of a host.
 pub(super) fn path_of_uri(uri: &str) -> Option<String> {
-    let uri: Uri = uri.parse().ok()?;
-    decode_path(if uri.path().is_empty() { "/" } else { uri.path() })
+    let uri: Uri = if uri.is_empty() { Uri::from_static("/") } else { uri.parse().ok()? };
+    decode_path(uri.path()).filter(|path| !path.starts_with("//"))
 }
 
 /// The path from the page at `page` to `target`; both start at the root, without leading slash.

@@ -6,9 +6,11 @@
 //!
 //! Not here: compatibility tags of wheels, and whether a file is what its name says.
 
+mod content_type;
 mod split;
 mod upload_type;
 
+pub use content_type::content_type;
 pub use split::{SplitFileName, split_file_name};
 pub use upload_type::{UploadType, upload_type};
 

@@ -17,6 +17,7 @@ use crate::http::error::ApiError;
 use crate::http::negotiate::has_etag;
 use crate::http::page::Page;
 use crate::http::ranges::{Requested, requested_range};
+use crate::pep::filename::content_type;
 use crate::storage::StorageError;
 use crate::storage::files::read_pieces;
 use crate::storage::model::{IndexName, Link, StoredPath};
@@ -124,23 +125,4 @@ fn show(link: &Link) -> HttpResponse {
         "version": link.version,
     });
     envelope::result(StatusCode::OK, "releasefilemeta", result)
-}
-
-/// The content type by file name, as devpi gives it on Debian. Archives are sent as they are: never with a content
-/// coding, which would make clients unpack them.
-fn content_type(file_name: &str) -> &'static str {
-    let types = [
-        (".tar.gz", "application/x-tar"),
-        (".tgz", "application/x-tar"),
-        (".tar.bz2", "application/x-tar"),
-        (".zip", "application/zip"),
-        (".exe", "application/x-msdos-program"),
-        (".msi", "application/x-msi"),
-        (".deb", "application/vnd.debian.binary-package"),
-        (".rpm", "application/x-redhat-package-manager"),
-        (".dmg", "application/x-apple-diskimage"),
-        (".TAR.GZ", "application/gzip"),
-    ];
-    let found = types.iter().find(|(suffix, _)| file_name.ends_with(suffix));
-    found.map_or("application/octet-stream", |(_, kind)| kind)
 }

@@ -16,10 +16,12 @@ pub struct UploadType {
 
 /// What upload tools would say of a file of this name.
 pub fn upload_type(file_name: &str) -> UploadType {
-    let suffix = split_file_name(file_name).suffix.to_lowercase();
-    if [".zip", ".tar.gz", ".tgz", ".tar.bz2"].contains(&suffix.as_str()) {
+    let suffix = split_file_name(file_name).suffix;
+    // Only these, and in this case of letters, as in devpi.
+    if [".zip", ".tar.gz", ".tgz"].contains(&suffix) {
         return UploadType { file_type: "sdist", python_version: "source".to_owned() };
     }
+    let suffix = suffix.to_lowercase();
     let file_type = match suffix.rsplit_once('.').map(|(_, extension)| extension) {
         Some("whl") => "bdist_wheel",
         Some("egg") => "bdist_egg",
@@ -59,6 +61,8 @@ mod tests {
         for (name, file_type, python_version) in [
             ("demo-1.0.tar.gz", "sdist", "source"),
             ("demo-1.0.zip", "sdist", "source"),
+            ("demo-1.0.ZIP", "bdist_dumb", "any"),
+            ("demo-1.0.tar.bz2", "bdist_dumb", "any"),
             ("demo-1.0-py3-none-any.whl", "bdist_wheel", "3"),
             ("demo-1.0-py2.py3-none-any.whl", "bdist_wheel", "2.7"),
             ("demo-1.0-py27-none-any.whl", "bdist_wheel", "2.7"),
