@@ -107,16 +107,21 @@ impl Registry {
             if !allows_deletion(&config.value, force) {
                 return Err(DeleteError::NonVolatile);
             }
-            // devpi shows the normal form alone here.
-            let shown = || describe(&ProjectName::from_url(project.normal()));
             let quoted_index = python::quote(&index.to_string());
             let Some(changed_at) = snapshot.get_project(index, project.normal()).await? else {
-                return Err(DeleteError::UnknownProjectOfRelease { project: shown(), index: quoted_index });
+                return Err(DeleteError::UnknownProjectOfRelease {
+                    project: describe(project),
+                    index: quoted_index,
+                });
             };
             let versions = snapshot.list_versions(index, project.normal()).await?;
             if !versions.iter().any(|release| *release.version == *version) {
                 let version = python::quote(version);
-                return Err(DeleteError::UnknownRelease { version, project: shown(), index: quoted_index });
+                return Err(DeleteError::UnknownRelease {
+                    version,
+                    project: describe(project),
+                    index: quoted_index,
+                });
             }
             let operation = removal_of_release(index, project, version, versions.len());
             Ok(self.deletion(caller, index, &config, project, changed_at, operation))

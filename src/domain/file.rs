@@ -2,6 +2,7 @@
 
 use super::registry::Registry;
 use crate::pep::digest::Sha256;
+use crate::pep::filename::could_be_distribution;
 use crate::storage::StorageError;
 use crate::storage::files::StoredFile;
 use crate::storage::model::{FileState, IndexName, Link, StoredPath};
@@ -33,7 +34,10 @@ impl Registry {
         match snapshot.get_file(path).await? {
             FileState::Present(link) => Ok(link.value),
             FileState::Removed => Err(FileError::Deleted),
-            FileState::Unknown if snapshot.get_index(index).await?.is_none() => {
+            // devpi looks for the index only if the name could be a distribution's: `fixtures/sequences`.
+            FileState::Unknown
+                if could_be_distribution(path.file_name()) && snapshot.get_index(index).await?.is_none() =>
+            {
                 Err(FileError::UnknownIndex(index.clone()))
             }
             FileState::Unknown => Err(FileError::Unknown),

@@ -108,8 +108,8 @@ impl Registry {
     ) -> Result<IndexConfig, IndexError> {
         self.check_new_index(caller, index).await?;
         check_name("indexname", &index.index)?;
-        let config = IndexConfig::create(&index.user, asked)?;
-        self.check_size(&config)?;
+        let proposal = IndexConfig::create(&index.user, asked)?;
+        self.check_size(&proposal.config)?;
         self.change(async |snapshot| {
             let owner = snapshot.get_user(&index.user).await?;
             if snapshot.get_index(index).await?.is_some() {
@@ -126,9 +126,10 @@ impl Registry {
                 self.check_new_owner(caller, index)?;
                 change = change.with(Operation::PutUser(Arc::clone(&index.user), UserRecord::new(now)));
             }
-            change = change.with(Operation::PutIndex(index.clone(), config.settings().clone()));
-            change.expectations.extend(check_bases(snapshot, index, &config).await?);
-            Ok(Decision::write(change, config.clone()))
+            change.expectations.extend(check_bases(snapshot, index, &proposal.config).await?);
+            let config = proposal.clone().accept()?;
+            let change = change.with(Operation::PutIndex(index.clone(), config.settings().clone()));
+            Ok(Decision::write(change, config))
         })
         .await
     }
@@ -165,18 +166,21 @@ impl Registry {
         self.check_index_change(caller, index).await?;
         self.change(async |snapshot| {
             let stored = require_index(snapshot, index).await?;
-            let patched = stored.value.patched(patch)?;
-            self.check_size(&patched.config)?;
+            let proposal = stored.value.patched(patch)?;
+            self.check_size(&proposal.config)?;
             let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
-                .expect(Expectation::Index(index.clone(), Some(stored.changed_at)))
-                .with(Operation::PutIndex(index.clone(), patched.config.settings().clone()));
-            if patched.judges_bases {
-                change.expectations.extend(check_bases(snapshot, index, &patched.config).await?);
+                .expect(Expectation::Index(index.clone(), Some(stored.changed_at)));
+            if proposal.judges_bases {
+                change.expectations.extend(check_bases(snapshot, index, &proposal.config).await?);
             }
-            match (patched.config == stored.value, no_change) {
+            let config = proposal.accept()?;
+            match (config == stored.value, no_change) {
                 (true, NoChange::Refuse) => Err(IndexError::NoChange),
-                (true, NoChange::Accept) => Ok(Decision::keep(patched.config)),
-                (false, _) => Ok(Decision::write(change, patched.config)),
+                (true, NoChange::Accept) => Ok(Decision::keep(config)),
+                (false, _) => {
+                    let put = Operation::PutIndex(index.clone(), config.settings().clone());
+                    Ok(Decision::write(change.with(put), config))
+                }
             }
         })
         .await

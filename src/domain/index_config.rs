@@ -104,6 +104,29 @@ pub enum ConfigError {
     Malformed,
 }
 
+/// A configuration that somebody asks for. devpi judges bases before it looks at unknown keys, and so does whoever
+/// gets this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// What is asked for, as far as it is known.
+    pub config: IndexConfig,
+    /// Whether the bases are to be judged: an object patch that does not name them leaves them as they are, even if
+    /// one of them has gone.
+    pub judges_bases: bool,
+    /// The error that unknown keys are.
+    pub(super) unknown_keys: Option<ConfigError>,
+}
+
+impl Proposal {
+    /// The configuration, after the bases were found to be good.
+    pub fn accept(self) -> Result<IndexConfig, ConfigError> {
+        match self.unknown_keys {
+            Some(error) => Err(error),
+            None => Ok(self.config),
+        }
+    }
+}
+
 /// The configuration of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexConfig(IndexSettings);
@@ -115,7 +138,7 @@ impl IndexConfig {
     }
 
     /// The configuration of a new index of `owner`: the values asked for, defaults for the rest.
-    pub fn create(owner: &str, asked: &Map<String, Value>) -> Result<Self, ConfigError> {
+    pub fn create(owner: &str, asked: &Map<String, Value>) -> Result<Proposal, ConfigError> {
         match asked.get("type") {
             None => {}
             Some(Value::String(name)) if name == STAGE => {}
@@ -202,7 +225,7 @@ impl IndexConfig {
         &self,
         values: Map<String, Value>,
         unknown_keys: UnknownKeys,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Proposal, ConfigError> {
         let mut settings = self.0.clone();
         let mut unknown = Map::new();
         for (key, value) in values {
@@ -214,16 +237,17 @@ impl IndexConfig {
                 None => unknown.insert(key, value),
             };
         }
+        let mut error = None;
         match unknown_keys {
             UnknownKeys::Keep => settings.extend(unknown),
             UnknownKeys::Refuse if unknown.is_empty() => {}
             UnknownKeys::Refuse => {
                 let pairs: Vec<String> =
                     unknown.iter().map(|(key, value)| format!("{key}={}", python::display(value))).collect();
-                return Err(ConfigError::UnknownKeys(pairs.join(", ")));
+                error = Some(ConfigError::UnknownKeys(pairs.join(", ")));
             }
         }
-        Ok(Self(settings))
+        Ok(Proposal { config: Self(settings), judges_bases: true, unknown_keys: error })
     }
 }
 
@@ -306,12 +330,7 @@ mod tests {
     }
 
     fn example() -> IndexConfig {
-        IndexConfig::create("alice", &Map::new()).unwrap()
-    }
-
-    #[track_caller]
-    fn assert_error(result: Result<impl std::fmt::Debug, ConfigError>, text: &str) {
-        assert_eq!(result.unwrap_err().to_string(), text);
+        IndexConfig::create("alice", &Map::new()).unwrap().accept().unwrap()
     }
 
     #[test]
@@ -330,7 +349,8 @@ mod tests {
             "mirror_whitelist": "*,Foo_Bar", "mirror_whitelist_inheritance": "UNION", "title": "T",
             "description": "", "custom_data": {"k": [1]}, "pypi_whitelist": "x", "projects": ["x"]
         }));
-        let settings = Value::Object(IndexConfig::create("alice", &asked).unwrap().into_settings());
+        let settings =
+            Value::Object(IndexConfig::create("alice", &asked).unwrap().accept().unwrap().into_settings());
         assert_eq!(
             settings,
             json!({"type": "stage", "volatile": false, "acl_upload": ["alice", ":AUTHENTICATED:", ":ANONYMOUS:"],
@@ -359,7 +379,8 @@ mod tests {
                 "indexconfig got unexpected keyword arguments: foo=bar, zoo=[1]",
             ),
         ] {
-            assert_error(IndexConfig::create("alice", &object(asked)), text);
+            let result = IndexConfig::create("alice", &object(asked)).and_then(Proposal::accept);
+            assert_eq!(result.unwrap_err().to_string(), text);
         }
     }
 }

@@ -2,33 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use super::index_config::{ConfigError, DEFAULTED_KEYS, IndexConfig, UnknownKeys};
+use super::index_config::{ConfigError, DEFAULTED_KEYS, IndexConfig, Proposal, UnknownKeys};
 use crate::storage::model::IndexSettings;
-
-/// A configuration after a patch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patched {
-    /// The new configuration.
-    pub config: IndexConfig,
-    /// Whether the bases are to be judged anew: an object patch that does not name them leaves them as they are,
-    /// even if one of them has gone.
-    pub judges_bases: bool,
-}
 
 impl IndexConfig {
     /// The configuration after `patch`, which is either an object of values or a list of `key=value`, `key+=value`
     /// and `key-=value` texts.
-    pub fn patched(&self, patch: &Value) -> Result<Patched, ConfigError> {
+    pub fn patched(&self, patch: &Value) -> Result<Proposal, ConfigError> {
         match patch {
             Value::Object(values) => self.patched_by_object(values),
-            Value::Array(operations) => {
-                Ok(Patched { config: self.patched_by_operations(operations)?, judges_bases: true })
-            }
+            Value::Array(operations) => self.patched_by_operations(operations),
             _ => Err(ConfigError::Malformed),
         }
     }
 
-    fn patched_by_object(&self, values: &Map<String, Value>) -> Result<Patched, ConfigError> {
+    fn patched_by_object(&self, values: &Map<String, Value>) -> Result<Proposal, ConfigError> {
         // The answer to a GET may be sent back as it came.
         let values = match (values.get("type").and_then(Value::as_str), values.get("result")) {
             (Some("indexconfig"), Some(Value::Object(result))) => result,
@@ -41,10 +29,10 @@ impl IndexConfig {
             return Err(ConfigError::TypeChange);
         }
         let judges_bases = values.contains_key("bases");
-        Ok(Patched { config: self.updated(values, UnknownKeys::Refuse)?, judges_bases })
+        Ok(Proposal { judges_bases, ..self.updated(values, UnknownKeys::Refuse)? })
     }
 
-    fn patched_by_operations(&self, operations: &[Value]) -> Result<Self, ConfigError> {
+    fn patched_by_operations(&self, operations: &[Value]) -> Result<Proposal, ConfigError> {
         let mut settings = self.settings().clone();
         let mut unknown_keys = UnknownKeys::Keep;
         for operation in operations {
@@ -122,19 +110,19 @@ mod tests {
     use serde_json::json;
 
     fn example() -> IndexConfig {
-        IndexConfig::create("alice", &Map::new()).unwrap()
+        IndexConfig::create("alice", &Map::new()).unwrap().accept().unwrap()
     }
 
     #[track_caller]
-    fn assert_error(result: Result<Patched, ConfigError>, text: &str) {
-        assert_eq!(result.unwrap_err().to_string(), text);
+    fn assert_error(result: Result<Proposal, ConfigError>, text: &str) {
+        assert_eq!(result.and_then(Proposal::accept).unwrap_err().to_string(), text);
     }
 
     #[test]
     fn an_object_patch_changes_what_it_names() {
         let patched = example().patched(&json!({"title": "x", "type": "stage"})).unwrap();
         assert!(!patched.judges_bases);
-        assert_eq!(patched.config.settings()["title"], "x");
+        assert_eq!(patched.accept().unwrap().settings()["title"], "x");
         let wrapped =
             json!({"type": "indexconfig", "result": {"type": "stage", "bases": "", "projects": ["q"]}});
         assert!(example().patched(&wrapped).unwrap().judges_bases);
@@ -154,7 +142,7 @@ mod tests {
             "description=a=b",
             "bases="
         ]);
-        let config = example().patched(&patch).unwrap().config;
+        let config = example().patched(&patch).unwrap().accept().unwrap();
         assert_eq!(config.settings()["acl_upload"], json!(["alice", ":ANONYMOUS:"]));
         assert_eq!(
             (&config.settings()["title"], &config.settings()["description"]),
@@ -163,7 +151,8 @@ mod tests {
         let config = config
             .patched(&json!(["acl_upload-=alice", "title-=", "nothing-=", "description"]))
             .unwrap()
-            .config;
+            .accept()
+            .unwrap();
         assert_eq!(config.settings()["acl_upload"], json!([":ANONYMOUS:"]));
         assert!(!config.settings().contains_key("title"));
         assert_eq!(config.settings()["description"], "");
@@ -190,7 +179,13 @@ mod tests {
         settings.insert("future".to_owned(), json!(1));
         let config = IndexConfig::from_settings(settings);
         assert!(
-            config.patched(&json!(["acl_upload+=bob"])).unwrap().config.settings().contains_key("future")
+            config
+                .patched(&json!(["acl_upload+=bob"]))
+                .unwrap()
+                .accept()
+                .unwrap()
+                .settings()
+                .contains_key("future")
         );
         assert_error(
             config.patched(&json!(["title=x"])),

@@ -102,7 +102,7 @@ pub struct UploadedFile {
 pub enum UploadOutcome {
     /// The file is stored.
     Stored,
-    /// The very same file was there already, on a non-volatile index; nothing was changed.
+    /// The very same file was there already, on a non-volatile index, and stays.
     Identical,
 }
 
@@ -136,10 +136,14 @@ impl Registry {
         index: &IndexName,
         form: &UploadForm,
     ) -> Result<(), UploadError> {
-        let metadata = form.metadata();
+        let metadata = form.metadata().complete();
         let (project, version) = check_metadata(&metadata)?;
         self.change(async |snapshot| {
             let config = self.require_upload(snapshot, caller, index).await?;
+            let stored = snapshot.get_release(index, project.normal(), &version).await?;
+            if stored.is_some_and(|stored| stored.metadata == metadata) {
+                return Ok(Decision::keep(()));
+            }
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(config.changed_at)))
                 .with(Operation::PutRelease {
@@ -196,10 +200,9 @@ impl Registry {
             let config = self.require_upload(snapshot, caller, index).await?;
             let links = snapshot.list_links(index, new.project.normal(), Some(&new.version)).await?;
             let old = find_link(&links, Relation::ReleaseFile, &new.file_name);
-            match judge_placement(&config.value, old.map(|old| &old.value), &new.sha256) {
-                Placement::Store => {}
-                Placement::Identical => return Ok(Decision::keep(UploadOutcome::Identical)),
-                Placement::Conflict => return Err(UploadError::Conflict(new.file_name.to_string())),
+            let placement = judge_placement(&config.value, old.map(|old| &old.value), &new.sha256);
+            if placement == Placement::Conflict {
+                return Err(UploadError::Conflict(new.file_name.to_string()));
             }
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(config.changed_at)))
@@ -210,8 +213,18 @@ impl Registry {
                     file_name: Arc::clone(&new.file_name),
                     changed_at: old.map(|old| old.changed_at),
                 });
-            let old = old.map(|old| old.value.clone());
-            Ok(Decision::write(storing(change, index, new, old), UploadOutcome::Stored))
+            if placement == Placement::Store {
+                let old = old.map(|old| old.value.clone());
+                return Ok(Decision::write(storing(change, index, new, old), UploadOutcome::Stored));
+            }
+            // The file stays, but its release may have new metadata, as with a registration.
+            let stored = snapshot.get_release(index, new.project.normal(), &new.version).await?;
+            if stored
+                .is_some_and(|stored| stored.metadata.clone().updated_with(&new.metadata) == stored.metadata)
+            {
+                return Ok(Decision::keep(UploadOutcome::Identical));
+            }
+            Ok(Decision::write(change.with(put_release(index, new)), UploadOutcome::Identical))
         })
         .await
     }
@@ -250,16 +263,21 @@ impl Registry {
     }
 }
 
-/// Adds to a change the operations that store a distribution, in the place of an `old` one of its name.
-fn storing(change: ChangeSet, index: &IndexName, new: &Distribution, old: Option<Link>) -> ChangeSet {
-    let (who, when) = (change.who.clone(), change.when);
-    let mut change = change.with(Operation::PutRelease {
+/// The operation that brings the metadata of an upload into its release.
+fn put_release(index: &IndexName, new: &Distribution) -> Operation {
+    Operation::PutRelease {
         index: index.clone(),
         project: new.project.clone(),
         version: Arc::clone(&new.version),
         metadata: new.metadata.clone(),
         existing: ExistingMetadata::Update,
-    });
+    }
+}
+
+/// Adds to a change the operations that store a distribution, in the place of an `old` one of its name.
+fn storing(change: ChangeSet, index: &IndexName, new: &Distribution, old: Option<Link>) -> ChangeSet {
+    let (who, when) = (change.who.clone(), change.when);
+    let mut change = change.with(put_release(index, new));
     if let Some((sha256, body)) = &new.core_metadata {
         change = change.with(Operation::PutDocument(*sha256, body.clone()));
     }

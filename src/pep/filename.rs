@@ -98,6 +98,14 @@ fn has_extension(file_name: &str, extension: &str) -> bool {
     end.eq_ignore_ascii_case(extension) && stem.len() > 1 && stem.ends_with('.')
 }
 
+/// Whether a file of this name may be found on an index page: the extensions that may be uploaded, and some that were
+/// once.
+pub fn could_be_distribution(file_name: &str) -> bool {
+    has_extension(file_name, "tar")
+        || has_extension(file_name, "tar.bz2")
+        || ArchiveKind::of(file_name).is_some_and(|kind| kind != ArchiveKind::Bz2)
+}
+
 /// Whether this is the name of a wheel, whose metadata may be offered beside it.
 ///
 /// Case counts here, as it does for the Python server and for installers.
