@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::password::{PasswordError, PasswordHasher, is_current};
 use super::secret::{KeyCost, Secret};
@@ -136,8 +137,14 @@ impl Authenticator {
         let old = self.check_password(credentials).await?;
         if !is_current(&old) {
             let new = self.passwords.hash(credentials.secret.clone()).await?;
-            let renewed = self.registry.renew_password_hash(&credentials.user, &old, new).await;
-            renewed.map_err(|error| AuthError::Failed(error.into()))?;
+            // The password is right all the same, even if the disk is full.
+            if let Err(cause) = self.registry.renew_password_hash(&credentials.user, &old, new).await {
+                warn!(
+                    user = credentials.user,
+                    "cannot renew a password hash: {:#}",
+                    anyhow::Error::from(cause)
+                );
+            }
         }
         self.make_token(&credentials.user).await
     }

@@ -98,8 +98,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
     let settings = options.listen.http_settings().map_err(Fatal::new)?;
-    let publisher = Publisher::new(options.limits.publish(), more_authorities().as_deref());
-    let publisher = publisher.context("cannot use the certificates of other servers")?;
+    let publisher = Arc::new(Publisher::new(options.limits.publish(), more_authorities()));
     let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let given = given.map(SecretString::from);
     // Taken before anything is written: a taken port must not leave a half started server behind.
@@ -142,7 +141,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let mut state = State {
         registry: Arc::clone(&registry),
         authenticator: Arc::clone(&authenticator),
-        publisher,
+        publisher: Arc::clone(&publisher),
         pages,
         files,
         settings,
@@ -162,6 +161,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         explain(&urls, generated)?;
     }
     run_until_signal(server, &authenticator, signals).await?;
+    publisher.close().await;
     registry.close().await.context("cannot close the storage")?;
     info!("stopped");
     Ok(())

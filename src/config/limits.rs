@@ -100,6 +100,12 @@ pub struct LimitOptions {
     /// How long another server, to which a release is pushed, may keep this one waiting, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub push_timeout: u64,
+    /// How long a push to another server may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub max_push_time: u64,
+    /// How many pushes to other servers are under way at once; further ones wait.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    pub parallel_pushes: usize,
     /// How long requests under way may take when the server stops, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub shutdown_timeout: u64,
@@ -140,6 +146,8 @@ impl LimitOptions {
     /// The bounds of pushing to other servers.
     pub fn publish(&self) -> PublishLimits {
         PublishLimits {
+            parallel: self.parallel_pushes.max(1),
+            whole: Duration::from_secs(self.max_push_time),
             idle: Duration::from_secs(self.push_timeout),
             piece: self.download_piece_size,
             ..PublishLimits::default()

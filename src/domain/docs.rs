@@ -40,7 +40,6 @@ impl Registry {
         form: &UploadForm,
         file: Option<UploadedFile>,
     ) -> Result<UploadOutcome, UploadError> {
-        self.check_upload(caller, index).await?;
         let UploadedFile { name: given_name, received } = file.ok_or(UploadError::NoFile)?;
         let (project, release) = check_docs_form(form)?;
         let (sha256, size) = (received.digests().sha256, received.size());
@@ -117,8 +116,7 @@ fn check_docs_form(
     form: &UploadForm,
 ) -> Result<(ProjectName, Option<(Arc<str>, ReleaseMetadata)>), UploadError> {
     if form.get("version").is_none() {
-        let name = form.get("name").filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| UploadError::Metadata(NameError::Missing.into()))?;
+        let name = form.get("name").ok_or_else(|| UploadError::Metadata(NameError::Missing.into()))?;
         return Ok((ProjectName::from_url(name), None));
     }
     let metadata = form.metadata();

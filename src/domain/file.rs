@@ -46,8 +46,12 @@ impl Registry {
 
     /// Opens the content of a link.
     pub async fn open_content(&self, link: &Link) -> Result<Box<dyn StoredFile>, FileError> {
-        let lost = || StorageError::Damaged(format!("the content of {} is missing", link.path));
-        Ok(self.files.open(&link.sha256).await?.ok_or_else(lost)?)
+        let damaged = |what| StorageError::Damaged(format!("the content of {} {what}", link.path));
+        let file = self.files.open(&link.sha256).await?.ok_or_else(|| damaged("is missing"))?;
+        if file.size() != link.size {
+            return Err(damaged("has not the size that was stored").into());
+        }
+        Ok(file)
     }
 
     /// The bytes of a core metadata document.

@@ -153,11 +153,14 @@ impl Registry {
         let mut snapshot = self.meta.snapshot().await?;
         let owners = self.require_owners(snapshot.as_mut(), index, project, scope).await?;
         let mut views: Vec<ReleaseView> = Vec::new();
+        let mut places: HashMap<Arc<str>, usize> = HashMap::new();
         for owner in owners {
             for view in view_releases(snapshot.as_mut(), &owner, project, None).await? {
-                match views.iter_mut().find(|earlier| earlier.version == view.version) {
-                    Some(earlier) => earlier.shadowing.push(view),
-                    None => views.push(view),
+                if let Some(&place) = places.get(&view.version) {
+                    views[place].shadowing.push(view);
+                } else {
+                    places.insert(Arc::clone(&view.version), views.len());
+                    views.push(view);
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use super::acl::AccessPolicy;
 use super::clock::Clock;
@@ -11,7 +12,7 @@ use super::stale::{StaleObserver, StaleTracker};
 use crate::archive::Limits as ArchiveLimits;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
-use crate::storage::files::{FileStore, ReceivedFile, References};
+use crate::storage::files::{FileStore, IncomingFile, ReceivedFile, References};
 use crate::storage::meta::{ChangeSet, CommitError, MetaStore, Snapshot};
 use crate::storage::model::Serial;
 
@@ -110,6 +111,11 @@ impl Registry {
         self.meta.snapshot().await
     }
 
+    /// Starts to take in the content of an upload.
+    pub async fn receive_file(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
+        self.files.receive().await
+    }
+
     /// Makes a content durable and lets `commit` name it. Throws it away after an error, and where `is_named` says of
     /// the outcome that the content was not needed.
     ///
@@ -125,10 +131,14 @@ impl Registry {
         let stored = self.tasks.spawn_local(async move {
             let lease = received.keep().await?;
             let outcome = commit(&registry).await;
-            if outcome.as_ref().is_ok_and(is_named) {
-                lease.confirm().await?;
+            let settled = if outcome.as_ref().is_ok_and(is_named) {
+                lease.confirm().await
             } else {
-                lease.discard(registry.as_ref()).await?;
+                lease.discard(registry.as_ref()).await
+            };
+            // What is left over is settled at the next start; the outcome is not changed by it.
+            if let Err(cause) = settled {
+                warn!("cannot settle a content: {:#}", anyhow::Error::from(cause));
             }
             outcome
         });

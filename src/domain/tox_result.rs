@@ -1,6 +1,6 @@
 //! Results of test runs (`server-api` section 15): JSON that `devpi test` posts to the release file it is about.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +14,9 @@ use crate::storage::StorageError;
 use crate::storage::files::ReceivedFile;
 use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
 use crate::storage::model::{FileState, IndexName, Link, LogEntry, Relation, Serial, Stored, StoredPath};
+
+/// How much of a result is looked at at once, in bytes.
+const UTF8_PIECE: usize = 64 * 1024;
 
 /// Why the result of a test run was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -163,12 +166,65 @@ pub(super) fn tox_result_path(path: &StoredPath, now: Timestamp, number: usize) 
 /// Reads all of it, on a thread that may block.
 async fn check_json(received: Box<dyn ReceivedFile>) -> Result<Box<dyn ReceivedFile>, ToxResultError> {
     let checked = tokio::task::spawn_blocking(move || {
-        let file = BufReader::new(received.open()?);
-        match serde_json::from_reader::<_, IgnoredAny>(file) {
+        if !is_utf8(received.open()?)? {
+            return Err(ToxResultError::NotJson);
+        }
+        match serde_json::from_reader::<_, IgnoredAny>(BufReader::new(received.open()?)) {
             Ok(_) => Ok(received),
             Err(error) if error.is_io() => Err(StorageError::from(std::io::Error::from(error)).into()),
             Err(_) => Err(ToxResultError::NotJson),
         }
     });
     checked.await.map_err(StorageError::from)?
+}
+
+/// Whether a file is UTF-8, which the JSON parser does not look at in texts that nobody reads.
+fn is_utf8(mut file: impl Read) -> Result<bool, StorageError> {
+    let mut buffer = vec![0; UTF8_PIECE];
+    let mut pending = 0;
+    loop {
+        let count = file.read(&mut buffer[pending..])?;
+        let filled = pending + count;
+        match std::str::from_utf8(&buffer[..filled]) {
+            Ok(_) => pending = 0,
+            // The end of the piece may be the beginning of a character.
+            Err(error) if error.error_len().is_none() && count > 0 => {
+                buffer.copy_within(error.valid_up_to()..filled, 0);
+                pending = filled - error.valid_up_to();
+            }
+            Err(_) => return Ok(false),
+        }
+        if count == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// Gives its pieces one by one.
+    struct Pieces(VecDeque<&'static [u8]>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.pop_front().map_or(Ok(0), |mut piece| piece.read(buffer))
+        }
+    }
+
+    #[test]
+    fn characters_may_be_cut_in_two() {
+        for (pieces, expected) in [
+            (vec![b"".as_slice()], true),
+            (vec![b"a\xc3", b"\xa4b"], true),
+            (vec![b"\xf0\x9f", b"\x98", b"\x80"], true),
+            (vec![b"a\xc3", b"b"], false),
+            (vec![b"a\xc3"], false),
+            (vec![b"\xff"], false),
+        ] {
+            assert_eq!(is_utf8(Pieces(pieces.clone().into())).unwrap(), expected, "{pieces:?}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use crate::pep::filename::{self, FileNameError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
-use crate::storage::files::{IncomingFile, ReceivedFile};
+use crate::storage::files::ReceivedFile;
 use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Operation, Snapshot};
 use crate::storage::model::{IndexName, Link, LogEntry, Relation, Stored, StoredPath};
 
@@ -124,11 +124,6 @@ impl Registry {
         self.require_upload(snapshot.as_mut(), caller, index).await.map(|_| ())
     }
 
-    /// Starts to take in a file, to be handed to [`Registry::upload`] when it is whole.
-    pub async fn receive_file(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
-        self.files.receive().await
-    }
-
     /// Registers a release (`:action` `submit`): its metadata are replaced, its files stay.
     pub async fn register(
         &self,
@@ -170,7 +165,6 @@ impl Registry {
         form: &UploadForm,
         file: Option<UploadedFile>,
     ) -> Result<UploadOutcome, UploadError> {
-        self.check_upload(caller, index).await?;
         let file = file.ok_or(UploadError::NoFile)?;
         let (project, version, metadata) = check_form(form, &file.name)?;
         check_digests(form, file.received.digests())?;

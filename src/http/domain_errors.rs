@@ -13,6 +13,7 @@ use crate::domain::push::PushError;
 use crate::domain::tox_result::ToxResultError;
 use crate::domain::upload::UploadError;
 use crate::domain::user::UserError;
+use crate::publish::PublishError;
 use crate::storage::StorageError;
 
 impl From<StorageError> for ApiError {
@@ -141,6 +142,15 @@ impl From<PushError> for ApiError {
             PushError::Forbidden { .. } => Self::message(StatusCode::UNAUTHORIZED, error),
             PushError::Conflict(_) => Self::message(StatusCode::CONFLICT, error),
             PushError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::File(error) => error.into(),
+            PublishError::Failed(_) => Self::internal(error),
         }
     }
 }

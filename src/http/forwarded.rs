@@ -3,7 +3,7 @@
 //! Only proxies that were named by the administrator are believed. The rules, and what counts as malformed, are those
 //! of waitress, devpi's HTTP server, whose options these are.
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 
 /// The value of `--trusted-proxy` that means every peer.
 const ANYBODY: &str = "*";
@@ -82,29 +82,29 @@ impl TrustedProxies {
         }
         let text = |name: &'static str| {
             let trusted = self.headers.iter().any(|header| header == name);
-            let value = headers.get(name).filter(|_| trusted).and_then(|value| value.to_str().ok());
-            value.filter(|value| !value.is_empty())
+            // A proxy may add a line of its own to those that came with the request, whatever is in these.
+            let lines: Vec<&[u8]> =
+                headers.get_all(name).filter(|_| trusted).map(HeaderValue::as_bytes).collect();
+            let value: String = lines.join(b", ".as_slice()).into_iter().map(char::from).collect();
+            Some(value).filter(|value| !value.is_empty())
         };
         if let Some(value) = text(FORWARDED) {
-            return self.parse_forwarded(value);
+            return self.parse_forwarded(&value);
         }
         let single = |name: &'static str, shown: &'static str| match text(name) {
             Some(value) if value.contains(',') => Err(MalformedHeader(shown)),
-            Some(value) => unquote(value).map(Some).ok_or(MalformedHeader(shown)),
+            Some(value) => unquote(&value).map(Some).ok_or(MalformedHeader(shown)),
             None => Ok(None),
         };
-        let client = match text(FOR) {
-            Some(value) => Some(self.first_trusted(value).ok_or(MalformedHeader("X-Forwarded-For"))?),
-            None => None,
+        let listed = |name: &'static str, shown: &'static str| {
+            text(name).map(|value| self.first_trusted(&value).ok_or(MalformedHeader(shown))).transpose()
         };
-        let host = match text(HOST) {
-            Some(value) => Some(self.first_trusted(value).ok_or(MalformedHeader("X-Forwarded-Host"))?),
-            None => None,
-        };
-        let scheme = match single(PROTO, "X-Forwarded-Proto")? {
-            Some(proto) => Some(parse_scheme(&proto).ok_or(MalformedHeader("X-Forwarded-Proto"))?),
-            None => None,
-        };
+        let client = listed(FOR, "X-Forwarded-For")?;
+        let host = listed(HOST, "X-Forwarded-Host")?;
+        let scheme = single(PROTO, "X-Forwarded-Proto")?;
+        let scheme = scheme
+            .map(|proto| parse_scheme(&proto).ok_or(MalformedHeader("X-Forwarded-Proto")))
+            .transpose()?;
         let port = single(PORT, "X-Forwarded-Port")?;
         Ok(Forwarded::new(client, host, scheme, port))
     }
@@ -122,10 +122,10 @@ impl TrustedProxies {
         let trusted = &hops[hops.len().saturating_sub(self.count)..];
         // The outermost proxy that says something knows what the client asked for.
         let first = |get: fn(&Hop) -> &Option<String>| trusted.iter().find_map(|hop| get(hop).clone());
-        let scheme = match first(|hop| &hop.proto) {
-            Some(proto) => Some(parse_scheme(&proto).ok_or(MalformedHeader("Forwarded Proto="))?),
-            None => None,
-        };
+        let scheme = first(|hop| &hop.proto);
+        let scheme = scheme
+            .map(|proto| parse_scheme(&proto).ok_or(MalformedHeader("Forwarded Proto=")))
+            .transpose()?;
         Ok(Forwarded::new(first(|hop| &hop.client), first(|hop| &hop.host), scheme, None))
     }
 }
@@ -227,7 +227,7 @@ mod tests {
     ) -> Result<String, &'static str> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let read = proxies.read(&headers, Some("10.0.0.1")).map_err(|malformed| malformed.0)?;
         Ok(format!("{}://{}", read.scheme.unwrap_or_default(), read.host.unwrap_or_default()))
@@ -239,6 +239,7 @@ mod tests {
         for (pairs, expected) in [
             (vec![(PROTO, "https"), (HOST, "out.example")], "https://out.example"),
             (vec![(HOST, "inner.example, out.example")], "://out.example"),
+            (vec![(HOST, "forged.example"), (HOST, "out.example")], "://out.example"),
             (vec![(HOST, "out.example"), (PORT, "8443")], "://out.example:8443"),
             (vec![(HOST, "out.example:99"), (PORT, "8443")], "://out.example:99"),
             (vec![(HOST, "[::1]"), (PORT, "8443")], "://[::1]:8443"),

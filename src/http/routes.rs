@@ -187,7 +187,9 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
                 Err(ApiError::no_route(""))
             }
         }
-        (Route::Index(index), "GET") if call.accept.quality(SIMPLE_JSON) > call.accept.quality(JSON) => {
+        (Route::Index(index), _)
+            if is_get && call.accept.quality(SIMPLE_JSON) > call.accept.quality(JSON) =>
+        {
             simple::list(call, &index).await
         }
         (Route::Index(index), _) if is_get && takes_json => indexes::show(call, &index).await,

@@ -18,7 +18,7 @@ pub struct State {
     /// Who callers are.
     pub authenticator: Arc<Authenticator>,
     /// Sends releases to other servers.
-    pub publisher: Publisher,
+    pub publisher: Arc<Publisher>,
     /// Rendered pages.
     pub pages: Arc<PageCache>,
     /// Links by path, and core metadata.

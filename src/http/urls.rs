@@ -43,7 +43,7 @@ impl BaseUrl {
             headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
         };
         let base = match (text(X_OUTSIDE_URL), outside_url) {
-            (Some(url), _) | (None, Some(url)) => url.to_owned(),
+            (Some(url), _) | (None, Some(url)) => clean(url),
             (None, None) => {
                 let host = forwarded.host.as_deref().or_else(|| text(HOST));
                 format!("{}://{}", forwarded.scheme.unwrap_or("http"), host.unwrap_or("localhost"))
@@ -75,6 +75,15 @@ impl BaseUrl {
             Some(rest) if rest.starts_with('/') => rest,
             _ => path,
         }
+    }
+}
+
+/// The URL without query and fragment, and with its scheme in small letters.
+fn clean(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
+        None => url.to_owned(),
     }
 }
 
@@ -157,6 +166,7 @@ mod tests {
             ("https://h:80", "https://h:80/x"),
             ("http://[::1]:80", "http://[::1]/x"),
             ("http://h:8080/:80", "http://h:8080/:80/x"),
+            ("HTTPS://H.example/Sub?a=b#c", "https://H.example/Sub/x"),
         ] {
             assert_eq!(base(url).join("x"), expected);
         }

@@ -55,6 +55,9 @@ pub const FIELDS: &[(&str, FieldKind)] = &[
 /// are there only where a form has them, as are fields that nobody here has heard of.
 const NEWER_LISTS: &[&str] = &["import_name", "import_names", "import_namespace", "import_namespaces"];
 
+/// The longest name of a field that is not in [`FIELDS`].
+const MAX_FIELD_NAME_BYTES: usize = 64;
+
 /// What upload forms say about the upload or the file, not about the release.
 const NO_METADATA: &[&str] =
     &["protocol_version", "filetype", "pyversion", "content", "gpg_signature", "attestations"];
@@ -158,11 +161,12 @@ impl ReleaseMetadata {
     }
 }
 
-/// Whether a form field is metadata of a kind that is not in [`FIELDS`]. Names with a plus or colon in front are the
-/// server's own.
+/// Whether a form field is metadata of a kind that is not in [`FIELDS`]. Other characters than those of names are for
+/// the server's own keys, and could break the forms in which the field is sent on.
 fn is_unknown_metadata(field: &str) -> bool {
-    !field.is_empty()
-        && !field.starts_with(['+', ':'])
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=MAX_FIELD_NAME_BYTES).contains(&field.len())
+        && field.bytes().all(is_name)
         && !field.ends_with("_digest")
         && !NO_METADATA.contains(&field)
         && !FIELDS.iter().any(|(known, _)| *known == field)
@@ -208,6 +212,9 @@ mod tests {
             ("import_names", "demo"),
             ("future", "UNKNOWN"),
             ("name", "x"),
+            ("content\"; filename=\"evil", "y"),
+            ("new\r\nline", "y"),
+            ("", "y"),
             ("more", "1"),
             ("more", ""),
             ("more", "2"),

@@ -53,7 +53,14 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "publish",
-        may_import: &["domain", "pep", "storage::files", "storage::model", "version"],
+        may_import: &[
+            "domain",
+            "pep",
+            "storage::StorageError",
+            "storage::files",
+            "storage::model",
+            "version",
+        ],
         foreign: &[HTTP, SQL],
     },
     Layer {

@@ -11,6 +11,7 @@ use crate::domain::{is_truthy, quote};
 use crate::http::call::{Call, text_field};
 use crate::http::envelope;
 use crate::http::error::ApiError;
+use crate::http::extract::body::parse_json_object;
 use crate::pep::name::ProjectName;
 use crate::publish::{Answer, Destination, Published, Registration};
 use crate::storage::model::IndexName;
@@ -21,7 +22,25 @@ const ACTION_LOG: &str = "actionlog";
 /// `PUSH /{user}/{index}`, and `POST` without a form
 pub(in crate::http) async fn push(call: &mut Call, source: &IndexName) -> Result<HttpResponse, ApiError> {
     call.registry().get_index(source).await?;
-    let mut request = call.json_object().await?;
+    let request = call.json_object().await?;
+    push_release(call, source, request).await
+}
+
+/// The same with a body that was read already.
+pub(in crate::http) async fn push_json(
+    call: &Call,
+    source: &IndexName,
+    body: &[u8],
+) -> Result<HttpResponse, ApiError> {
+    call.registry().get_index(source).await?;
+    push_release(call, source, parse_json_object(body)?).await
+}
+
+async fn push_release(
+    call: &Call,
+    source: &IndexName,
+    mut request: Map<String, Value>,
+) -> Result<HttpResponse, ApiError> {
     let release = take_release(&mut request)?;
     let found = call.registry().get_push_source(source, &release).await?;
     let files = take_files(&mut request)?;
@@ -34,7 +53,7 @@ pub(in crate::http) async fn push(call: &mut Call, source: &IndexName) -> Result
             let log = pushed.iter().map(|step| render_pushed(step, &release, &target)).collect();
             Ok(envelope::result(StatusCode::OK, ACTION_LOG, log))
         }
-        None => publish(call, &caller, &found, &request).await,
+        None => publish(call, &caller, found, &request).await,
     }
 }
 
@@ -42,7 +61,7 @@ pub(in crate::http) async fn push(call: &mut Call, source: &IndexName) -> Result
 async fn publish(
     call: &Call,
     caller: &Caller,
-    source: &PushSource,
+    source: PushSource,
     request: &Map<String, Value>,
 ) -> Result<HttpResponse, ApiError> {
     // devpi lets everybody make the server send requests to any URL and shows the answers: the difference
@@ -61,13 +80,14 @@ async fn publish(
     })?;
     let registration = match request.get("register_project") {
         Some(flag) if is_truthy(flag) => Registration::First,
-        _ => Registration::None,
+        _ => Registration::Skipped,
     };
-    let published = call.state.publisher.publish(call.registry(), source, &destination, registration).await?;
+    let (publisher, names) = (&call.state.publisher, Names::of(&source));
+    let published = publisher.publish(call.registry(), source, destination, registration).await?;
     // The last step decides, as in devpi.
     let accepted = published.last().is_some_and(|step| step.answer().is_accepted());
     let status = if accepted { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
-    let log = published.iter().map(|step| render_published(step, source)).collect();
+    let log = published.iter().map(|step| render_published(step, &names)).collect();
     Ok(envelope::result(status, ACTION_LOG, log))
 }
 
@@ -101,8 +121,11 @@ fn parse_target(rest: &Map<String, Value>, target: &Value) -> Result<IndexName, 
         let text = format!("unknown additional options: {}", keys.join(", "));
         return Err(ApiError::message(StatusCode::BAD_REQUEST, text));
     }
-    let target = target.as_str().and_then(IndexName::parse);
-    target.ok_or_else(|| ApiError::message(StatusCode::BAD_REQUEST, "targetindex not in format user/index"))
+    // Empty names are well formed, too: there just is no such index.
+    match target.as_str().and_then(|target| target.split_once('/')) {
+        Some((user, index)) if !index.contains('/') => Ok(IndexName::new(user, index)),
+        _ => Err(ApiError::message(StatusCode::BAD_REQUEST, "targetindex not in format user/index")),
+    }
 }
 
 fn render_pushed(step: &Pushed, release: &PushedRelease, target: &IndexName) -> Value {
@@ -115,19 +138,31 @@ fn render_pushed(step: &Pushed, release: &PushedRelease, target: &IndexName) -> 
     }
 }
 
-fn render_published(step: &Published, source: &PushSource) -> Value {
+/// How the log of a push calls a release: as the client did, and as its metadata does.
+struct Names {
+    release: PushedRelease,
+    own: String,
+}
+
+impl Names {
+    fn of(source: &PushSource) -> Self {
+        Self { release: source.release.clone(), own: source.metadata.text("name").to_owned() }
+    }
+}
+
+fn render_published(step: &Published, names: &Names) -> Value {
     let (status, text) = match step.answer() {
         Answer::Status(status, text) => ((*status).into(), text.as_str()),
         Answer::Unreachable(cause) => (-1, cause.as_str()),
     };
     match step {
         Published::Release(_) => {
-            json!([status, "register", source.release.project.display(), source.release.version])
+            json!([status, "register", names.release.project.display(), names.release.version])
         }
         // The text says why something went wrong; after a success nobody reads it.
         Published::ReleaseFile(path, answer) => {
             json!([status, "upload", path, if answer.is_accepted() { "" } else { text }])
         }
-        Published::Docs(_) => json!([status, "docfile", source.metadata.text("name")]),
+        Published::Docs(_) => json!([status, "docfile", names.own]),
     }
 }

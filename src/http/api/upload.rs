@@ -7,6 +7,7 @@ use actix_web::http::{Method, StatusCode};
 use super::push;
 use crate::domain::quote;
 use crate::domain::upload::UploadOutcome;
+use crate::domain::upload_form::UploadForm;
 use crate::http::call::Call;
 use crate::http::error::ApiError;
 use crate::http::extract::form::{self, FormType, ReadForm};
@@ -15,28 +16,49 @@ use crate::storage::model::IndexName;
 /// The field that says what the form is for.
 const ACTION: &str = ":action";
 
-/// `POST /{user}/{index}/`, and `PUSH`
+/// `POST /{user}/{index}/`, and `PUSH`: a form is an upload, anything else a push
 pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Result<HttpResponse, ApiError> {
-    let form_type = FormType::of(call.headers());
-    let (Some(form_type), true) = (form_type, *call.method() == Method::POST) else {
-        return push::push(call, index).await;
-    };
-    let caller = call.caller().await?;
-    call.registry().check_upload(&caller, index).await?;
-    let body = call.body.clone();
+    let form_type = FormType::of(call.headers()).filter(|_| *call.method() == Method::POST);
     let limits = call.state.limits;
-    let ReadForm { form, file } =
-        form::read(form_type, call.headers(), body, call.registry(), &limits).await?;
-    match form.get(ACTION) {
-        None | Some("") => {
-            Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json"))
+    match form_type {
+        None => push::push(call, index).await,
+        Some(FormType::UrlEncoded) => {
+            let bytes = call.body.bytes(limits.form_total).await?;
+            let form = form::parse(&bytes, &limits)?;
+            if action(&form).is_some() {
+                return act(call, index, ReadForm { form, file: None }).await;
+            }
+            // curl gives JSON this type unless told otherwise.
+            push::push_json(call, index, &bytes).await
         }
+        Some(FormType::Multipart { boundary }) => {
+            // The body may be long: whoever may not upload hears it before.
+            let caller = call.caller().await?;
+            call.registry().check_upload(&caller, index).await?;
+            let body = call.body.clone();
+            let form = form::read(&boundary, call.headers(), body, call.registry(), &limits).await?;
+            act(call, index, form).await
+        }
+    }
+}
+
+/// What a form is for.
+fn action(form: &UploadForm) -> Option<&str> {
+    form.get(ACTION).filter(|action| !action.is_empty())
+}
+
+async fn act(call: &Call, index: &IndexName, form: ReadForm) -> Result<HttpResponse, ApiError> {
+    let ReadForm { form, file } = form;
+    let (registry, caller) = (call.registry(), call.caller().await?);
+    registry.check_upload(&caller, index).await?;
+    match action(&form) {
+        None => Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json")),
         Some("submit") => {
-            call.registry().register(&caller, index, &form).await?;
+            registry.register(&caller, index, &form).await?;
             Ok(accepted())
         }
-        Some("file_upload") => show(call.registry().upload(&caller, index, &form, file).await?),
-        Some("doc_upload") => show(call.registry().upload_docs(&caller, index, &form, file).await?),
+        Some("file_upload") => show(registry.upload(&caller, index, &form, file).await?),
+        Some("doc_upload") => show(registry.upload_docs(&caller, index, &form, file).await?),
         Some(action) => {
             let text = format!("action {} not supported", quote(action));
             Err(ApiError::submit(StatusCode::BAD_REQUEST, text))

@@ -45,9 +45,10 @@ pub(in crate::http) async fn modify(call: &mut Call, user: &str) -> Result<HttpR
     let values = call.json_object().await?;
     let caller = call.caller().await?;
     call.registry().check_user_change(&caller, user, &values).await?;
+    let sets_password = text_field(&values, "password")?.is_some();
     let password = read_password(call, &values).await?;
     call.registry().modify_user(&caller, user, password, &values).await?;
-    if text_field(&values, "password")?.is_none() {
+    if !sets_password {
         return Ok(envelope::message(StatusCode::OK, "user updated"));
     }
     let token = call.state.authenticator.make_token(user).await?;

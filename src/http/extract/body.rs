@@ -80,9 +80,7 @@ impl Body {
 
     /// The body as JSON, whatever its content type says.
     pub(in crate::http) async fn json(&mut self, limit: usize) -> Result<Value, ApiError> {
-        let bytes = self.bytes(limit).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|_| ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json"))
+        parse_json(&self.bytes(limit).await?)
     }
 
     /// The body as a JSON object.
@@ -90,10 +88,20 @@ impl Body {
         &mut self,
         limit: usize,
     ) -> Result<Map<String, Value>, ApiError> {
-        match self.json(limit).await? {
-            Value::Object(fields) => Ok(fields),
-            _ => Err(ApiError::message(StatusCode::BAD_REQUEST, "the JSON body must be an object")),
-        }
+        parse_json_object(&self.bytes(limit).await?)
+    }
+}
+
+fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|_| ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json"))
+}
+
+/// A JSON object out of a body that was read already.
+pub(in crate::http) fn parse_json_object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    match parse_json(bytes)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ApiError::message(StatusCode::BAD_REQUEST, "the JSON body must be an object")),
     }
 }
 

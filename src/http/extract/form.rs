@@ -55,39 +55,36 @@ impl FormType {
     }
 }
 
-/// Reads a form to its end.
+/// Reads a multipart form to its end.
 pub(in crate::http) async fn read(
-    form_type: FormType,
+    boundary: &str,
     headers: &HeaderMap,
-    mut body: Body,
+    body: Body,
     registry: &Registry,
     limits: &HttpLimits,
 ) -> Result<ReadForm, ApiError> {
-    match form_type {
-        FormType::UrlEncoded => {
-            let bytes = body.bytes(limits.form_total).await?;
-            let fields: Vec<_> = form_urlencoded::parse(&bytes)
-                .take(limits.form_fields + 1)
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect();
-            if fields.len() > limits.form_fields {
-                return Err(too_many_fields(limits));
-            }
-            if let Some((name, _)) = fields.iter().find(|(_, value)| value.len() > limits.form_field) {
-                return Err(too_long(name, limits));
-            }
-            Ok(ReadForm { form: UploadForm { fields }, file: None })
-        }
-        FormType::Multipart { boundary } => {
-            let mut reader = FormReader { registry, limits, read: ReadForm::empty(), total: 0 };
-            let result = reader.read(headers, StandardLines::new(body.clone(), &boundary)).await;
-            match result {
-                Ok(()) => Ok(reader.read),
-                Err(_) if body.is_too_large() => Err(body.too_large()),
-                Err(error) => Err(error),
-            }
-        }
+    let mut reader = FormReader { registry, limits, read: ReadForm::empty(), total: 0 };
+    let result = reader.read(headers, StandardLines::new(body.clone(), boundary)).await;
+    match result {
+        Ok(()) => Ok(reader.read),
+        Err(_) if body.is_too_large() => Err(body.too_large()),
+        Err(error) => Err(error),
     }
+}
+
+/// Takes an urlencoded form apart.
+pub(in crate::http) fn parse(bytes: &[u8], limits: &HttpLimits) -> Result<UploadForm, ApiError> {
+    let fields: Vec<_> = form_urlencoded::parse(bytes)
+        .take(limits.form_fields + 1)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    if fields.len() > limits.form_fields {
+        return Err(too_many_fields(limits));
+    }
+    if let Some((name, _)) = fields.iter().find(|(_, value)| value.len() > limits.form_field) {
+        return Err(too_long(name, limits));
+    }
+    Ok(UploadForm { fields })
 }
 
 impl ReadForm {
@@ -116,8 +113,10 @@ impl FormReader<'_> {
             let name = field.name().unwrap_or_default().to_owned();
             let file_name = field.content_disposition().and_then(|disposition| disposition.get_filename());
             match file_name.map(str::to_owned) {
-                Some(file_name) if name == FILE_FIELD => self.read_file(file_name, &mut field).await?,
-                // Signatures and the like are read past, as in devpi.
+                Some(file_name) if name == FILE_FIELD && !file_name.is_empty() => {
+                    self.read_file(file_name, &mut field).await?;
+                }
+                // Signatures and the like are read past, as in devpi, and files without a name.
                 Some(_) => {
                     while field.next().await.transpose().map_err(|error| malformed(&error))?.is_some() {}
                 }

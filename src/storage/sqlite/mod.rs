@@ -4,6 +4,7 @@
 //! small writes share one sync (group commit). Readers have their own connections and, by the write-ahead log, see
 //! the newest commit without waiting for the writer.
 
+mod apply;
 mod read;
 mod rows;
 mod snapshot;

@@ -196,7 +196,7 @@ impl Builder {
         let state = State {
             registry,
             authenticator: Arc::new(authenticator.unwrap()),
-            publisher: Publisher::new(self.publish_limits, None).unwrap(),
+            publisher: Arc::new(Publisher::new(self.publish_limits, None)),
             pages,
             files,
             settings: self.settings,
