@@ -41,7 +41,8 @@ bench: venvs
 	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench
 
 soak: build venvs
-	cd compat-tests && COMPAT_LARGE_MIB=2048 ../$(PYTEST) test_large_upload.py test_crash.py
+	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 ../$(PYTEST) -n 2 --dist loadfile \
+		test_large_upload.py test_crash.py test_sequences.py
 
 deny:
 	$(CARGO) deny check

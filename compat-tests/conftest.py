@@ -18,7 +18,7 @@ from clients import VENVS, Shell
 from harness import BIN, Index, Server
 
 # Prints the judge's counts at the end, also when another process ran it.
-pytest_plugins = ("judge.plugin",)
+pytest_plugins = ("judge.plugin", "sequences.plugin")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +51,7 @@ def pytest_runtest_makereport():
 @pytest.fixture(scope="session", autouse=True)
 def everything_is_built() -> None:
     """Says what is missing, rather than fail a hundred times."""
-    needed = [BIN / "devpi-server", *(VENVS / name for name in ("clients", "poetry", "hatch", "legacy"))]
+    needed = [BIN / "devpi-server", *(VENVS / name for name in ("clients", "poetry", "hatch", "legacy", "tools"))]
     missing = [path for path in needed if not path.exists()]
     if missing:
         pytest.exit(f"missing: {', '.join(map(str, missing))} (see the top of compat-tests/conftest.py)", 2)

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from judge import compare, differences, plugin, report, servers
+from judge import compare, differences, exchange, plugin, report, servers
 from judge.compare import Verdict
 from judge.differences import Pair
-from judge.exchange import Answer
+from judge.endpoint import Endpoint
+from judge.exchange import Answer, Request
 from judge.scenarios import SCENARIOS
-from judge.steps import Scenario, Step, get, json_page, page, read_json
+from judge.steps import Form, Scenario, Step, get, json_page, page, read_json
+
+PAIRS = range(1, 571)
+"""The numbers of the captured pairs of the protocol reference."""
+
+# Pairs that no step re-creates, and what they need.
+LEFT_OUT: dict[int, str] = {
+    18: "replication",
+    **dict.fromkeys(range(287, 319), "a mirror with an upstream"),
+    **dict.fromkeys(range(320, 339), "a mirror with an upstream"),
+    343: "a mirror with an upstream",
+    344: "a mirror with an upstream",
+    **dict.fromkeys(range(372, 376), "a mirror with an upstream"),
+    377: "a mirror with an upstream",
+    **dict.fromkeys(range(395, 399), "a mirror with an upstream"),
+    403: "a mirror with an upstream",
+    413: "a mirror with an upstream",
+    414: "a mirror with an upstream",
+    **dict.fromkeys(range(450, 457), "a mirror with an upstream"),
+    478: "replication",
+    **dict.fromkeys(range(533, 545), "a plugin that restricts reading"),
+    546: "a plugin that takes part in uploads",
+    547: "a plugin that takes part in uploads",
+    548: "a plugin that knows further users",
+    **dict.fromkeys(range(554, 567), "a mirror with an upstream"),
+    568: "replication",
+    569: "replication",
+    570: "replication",
+}
 
 NAMED = {id for scenario in SCENARIOS for step in scenario.steps for id in step.difference} | set(differences.STANDING)
 
@@ -43,9 +74,25 @@ def test_answers_like_devpi(
         pytest.fail("\n".join(report.describe(outcome) for outcome in wrong), pytrace=False)
 
 
+def test_every_captured_pair_is_asked_or_left_out_for_a_reason() -> None:
+    """Each number is the name of one step, or stands in the table above; none is both."""
+    names = [step.name for scenario in SCENARIOS for step in scenario.steps if step.name.isdigit()]
+    assert sorted(itertools.chain(names, map("{:03}".format, LEFT_OUT))) == [f"{number:03}" for number in PAIRS]
+
+
 def test_every_accepted_difference_is_documented() -> None:
     """Each id that a step names is a row of docs/differences.md."""
     assert NAMED - differences.documented_ids() == set()
+
+
+def test_the_document_names_scenarios_that_show_the_difference() -> None:
+    """`judge: NAME` in the last column is a scenario with a step that expects it, or with any step if all may."""
+    shown = {
+        (id, scenario.name) for scenario in SCENARIOS for step in scenario.steps for id in step.difference
+    } | {(id, scenario.name) for scenario in SCENARIOS for id in differences.STANDING}
+    named = differences.documented_scenarios()
+    assert {name for _, name in named} <= {scenario.name for scenario in SCENARIOS}
+    assert {(id, name) for id, name in named if id in NAMED} - shown == set()
 
 
 def test_every_known_difference_is_used() -> None:
@@ -196,3 +243,68 @@ def test_the_scenario_is_checked_against_devpi() -> None:
     """Two equal answers with a status the scenario does not expect are no agreement."""
     missing = answer("", HTML_TYPE, 404, "Not Found")
     assert verdict(get("x", "/"), missing, missing) is Verdict.DISAGREE
+
+
+def test_what_a_server_sent_is_compared() -> None:
+    """A push elsewhere is judged by what arrives there; where in the form a field stands means nothing."""
+    step = get("x", "/")
+
+    def sent(*fields: tuple[str, str], filename: str = "q-1.zip", agent: str = "devpi-server/6.20.3 (x)") -> Answer:
+        body = compare.encode_form(Form(fields, (("content", filename, b"\r\n--x"),)))
+        headers = {"content-type": "multipart/form-data; boundary=judge-9f2c41d07a", "user-agent": agent}
+        return replace(answer("", HTML_TYPE), sent=(Request("POST", "/up/200", tuple(headers.items()), body),))
+
+    theirs = sent(("name", "q"), ("a", "1"), ("a", "2"))
+    assert verdict(step, theirs, sent(("a", "1"), ("name", "q"), ("a", "2"), agent="devpi-server/6.20.3 (y)")) is (
+        Verdict.AGREE
+    )
+    assert verdict(step, theirs, sent(("name", "q"), ("a", "2"), ("a", "1"))) is Verdict.DISAGREE
+    assert verdict(step, theirs, sent(("name", "q"), ("a", "1"))) is Verdict.DISAGREE
+    assert verdict(step, theirs, sent(("name", "q"), ("a", "1"), ("a", "2"), filename="q.zip")) is Verdict.DISAGREE
+    assert verdict(step, theirs, sent(("name", "q"), ("a", "1"), ("a", "2"), agent="ours")) is Verdict.DISAGREE
+    assert verdict(step, theirs, answer("", HTML_TYPE)) is Verdict.DISAGREE
+
+
+def test_the_endpoint_answers_as_its_path_says() -> None:
+    """Codes in turn, then the last one again; what came is handed out once."""
+    with Endpoint() as endpoint:
+        port = int(endpoint.url("").rpartition(":")[2])
+        request = Request("POST", "/up/201,400/utf-8", (("Host", "x"), ("Content-Type", "text/plain")), b"body")
+        answers = [exchange.send((servers.HOST, port), request) for _ in range(3)]
+        assert [answer.status for answer in answers] == [201, 400, 400]
+        assert answers[1].text() == "upstream says 400 \u00e4\u4e2d"
+        taken = endpoint.take()
+        assert [(one.method, one.target, one.body) for one in taken] == [("POST", request.target, b"body")] * 3
+        assert endpoint.take() == ()
+        dead = int(endpoint.url("", alive=False).rpartition(":")[2])
+        with pytest.raises(ConnectionRefusedError):
+            exchange.send((servers.HOST, dead), request)
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        ('{"a": "1", "new_field": "new_field x"}', Verdict.LISTED),
+        ('{"a": "1", "new_field": ["new_field x", "new_field y"]}', Verdict.LISTED),
+        ('{"a": "1", "new_field": "x"}', Verdict.DISAGREE),
+        ('{"a": "2", "new_field": "new_field x"}', Verdict.DISAGREE),
+        ('{"a": "1", "md5_digest": "md5_digest x"}', Verdict.DISAGREE),
+        ('{"a": "1", "filetype": "filetype x"}', Verdict.DISAGREE),
+        ('{"a": "1"}', Verdict.DISAGREE),
+    ],
+)
+def test_unknown_fields_are_kept_as_sent(ours: str, expected: Verdict) -> None:
+    """What ours has more must be fields of the form, and none that describes the transport."""
+    step = read_json("x", "/", difference="unknown-fields")
+    assert verdict(step, answer('{"a": "1"}', JSON_TYPE), answer(ours, JSON_TYPE)) is expected
+
+
+def test_a_refused_push_sends_nothing() -> None:
+    """The text of the refusal is fixed, and nothing may have left the server."""
+    step = read_json("x", "/", difference="anonymous-push")
+    theirs = answer('{"result": [], "type": "actionlog"}', JSON_TYPE)
+    good = answer('{"message": "user None cannot push to other servers"}', JSON_TYPE, 401, "Unauthorized")
+    assert verdict(step, theirs, good) is Verdict.LISTED
+    assert verdict(step, theirs, replace(good, sent=(Request("POST", "/"),))) is Verdict.DISAGREE
+    assert verdict(step, theirs, replace(good, status=403)) is Verdict.DISAGREE
+    assert verdict(step, theirs, answer('{"message": "no"}', JSON_TYPE, 401, "Unauthorized")) is Verdict.DISAGREE

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import enum
 import http.client
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import normalise, servers, tokens
 from .differences import ABSENT, DIFFERENCES, STANDING, Mismatch, Pair
+from .endpoint import Endpoint
 from .exchange import Answer, Request
-from .steps import HOST, Credentials, Form, Scenario, Step, Token, encode_json
+from .steps import HOST, Credentials, External, Form, Scenario, Step, Token, encode_json
 
 _BOUNDARY = "judge-9f2c41d07a"
+_TOX_RESULT = re.compile(r"([^/\s\"]+/[^/\s\"]+/\+f/[^\s\"#]+\.toxresult-)(\d{14})(-\d+)")
+_TIME_IN_PATH = re.compile(r"(?<=\.toxresult-)\*(?=-\d)")
 
 
 class Verdict(enum.Enum):
@@ -39,14 +44,21 @@ class Outcome:
 
 @dataclass
 class Side:
-    """One of the two servers and the login tokens it gave out."""
+    """One of the two servers, what it gave out (login tokens, names of tox results), and where it pushes to."""
 
     server: servers.Server
     passwords: dict[str, str]
     logins: dict[str, str] = field(default_factory=dict)
+    endpoint: Endpoint | None = None
+    tox_times: dict[str, str] = field(default_factory=dict)
 
     def ask(self, step: Step) -> tuple[Answer, bool]:
         """Send the step's request; also tells whether the serial rose."""
+        answer, rose = self.server.send(self._request(step))
+        self.tox_times |= {f"{before}*{after}": time for before, time, after in _TOX_RESULT.findall(answer.text())}
+        return (replace(answer, sent=self.endpoint.take()) if self.endpoint else answer), rose
+
+    def _request(self, step: Step) -> Request:
         headers = [("Host", HOST), *step.headers]
         if any(name.lower() == "host" for name, _ in step.headers):
             headers = headers[1:]
@@ -54,7 +66,15 @@ class Side:
         body, content_type = self._body(step.body)
         if content_type and not any(name.lower() == "content-type" for name, _ in step.headers):
             headers.append(("Content-Type", content_type))
-        return self.server.send(Request(step.method, step.path, tuple(headers), body))
+        return Request(step.method, self._path(step.path), tuple(headers), body)
+
+    def _path(self, path: str) -> str:
+        """The path with the time of the newest tox result of that name."""
+        if not _TIME_IN_PATH.search(path):
+            return path
+        name = path.partition("?")[0].strip("/")
+        times = [time for known, time in self.tox_times.items() if name.endswith(known)]
+        return _TIME_IN_PATH.sub(times[-1] if times else "0" * 14, path)
 
     def _body(self, body: Any) -> tuple[bytes, str | None]:
         if body is None:
@@ -63,12 +83,19 @@ class Side:
             return body, None
         if isinstance(body, Form):
             return encode_form(body), f"multipart/form-data; boundary={_BOUNDARY}"
-        return encode_json(_replace_tokens(body, self._secret)), "application/json"
+        return encode_json(_fill(body, self._value)), "application/json"
 
     def _encode(self, given: Credentials) -> str:
         text = f"{given.user}:{self._secret(given.secret)}"
         encoded = base64.b64encode(text.encode()).decode()
         return encoded if given.header == "X-Devpi-Auth" else f"{given.scheme} {encoded}"
+
+    def _value(self, placeholder: Token | External) -> str:
+        if isinstance(placeholder, Token):
+            return self._secret(placeholder)
+        if self.endpoint is None:
+            raise LoginError("there is no endpoint to push to")
+        return self.endpoint.url(placeholder.path, alive=placeholder.alive)
 
     def _secret(self, secret: str | Token) -> str:
         if isinstance(secret, str):
@@ -102,8 +129,8 @@ def run(
     """Run all steps on a fresh pair of servers; `same_program` expects agreement everywhere."""
     passwords = {"root": "", **scenario.passwords}
     outcomes = []
-    with servers.running(programs, scenario.options) as pair:
-        sides = [Side(server, passwords) for server in pair]
+    with servers.running(programs, scenario.options) as pair, contextlib.ExitStack() as stack:
+        sides = [Side(server, passwords, endpoint=stack.enter_context(Endpoint())) for server in pair]
         for step in scenario.steps:
             outcome = _ask_and_judge(scenario, step, sides, same_program)
             if observe is not None:
@@ -195,10 +222,10 @@ def encode_form(form: Form) -> bytes:
     return b"".join(opening + part + b"\r\n" for part in parts) + f"--{_BOUNDARY}--\r\n".encode()
 
 
-def _replace_tokens(value: Any, resolve: Callable[[Token], str]) -> Any:
-    """A JSON body with its `Token`s replaced."""
-    if isinstance(value, Token):
+def _fill(value: Any, resolve: Callable[[Any], str]) -> Any:
+    """A JSON body with its placeholders replaced."""
+    if isinstance(value, (Token, External)):
         return resolve(value)
     if isinstance(value, dict):
-        return {key: _replace_tokens(item, resolve) for key, item in value.items()}
-    return [_replace_tokens(item, resolve) for item in value] if isinstance(value, list) else value
+        return {key: _fill(item, resolve) for key, item in value.items()}
+    return [_fill(item, resolve) for item in value] if isinstance(value, list) else value

@@ -43,6 +43,8 @@ class Answer:
     reason: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    sent: tuple[Request, ...] = ()
+    """What the server itself sent elsewhere before it answered."""
 
     def header(self, name: str) -> str | None:
         """All values of a header joined by commas, or nothing."""

@@ -1,6 +1,7 @@
 """What is asked: steps, scenarios, and short functions to write them down.
 
-The scenarios are data. A value that only exists while the servers run (a login token) stands in them as a `Token`.
+The scenarios are data. What only exists while the servers run stands in them as something else: a login token as a
+`Token`, the address of the upload endpoint as an `External`, the time in the name of a tox result as `*` in the path.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class Token:
     def is_forged(self) -> bool:
         """Whether it has to be signed by the judge since no login gives it."""
         return bool(self.groups or self.age_seconds or not self.from_user_record)
+
+
+@dataclass(frozen=True)
+class External:
+    """The URL of a path at the upload endpoint (see `endpoint`); where nobody listens unless it is `alive`."""
+
+    path: str
+    alive: bool = True
 
 
 @dataclass(frozen=True)
@@ -204,6 +213,31 @@ def upload(
     """Upload a file, as alice unless said otherwise."""
     form = release_form(project, version, filename, content, *extra)
     return post(name, path, status, form, as_user=as_user, **details)
+
+
+def push(name: str, path: str, status: int, body: Any, **details: Any) -> Step:
+    """`PUSH` as devpi-client sends it, as alice unless said otherwise."""
+    return call(name, "PUSH", path, status, **{"body": body, "accept": JSON, "as_user": "alice", **details})
+
+
+def documentation(
+    name: str,
+    path: str,
+    status: int,
+    project: str,
+    version: str | None,
+    content: bytes,
+    filename: str = "whatever.zip",
+    **details: Any,
+) -> Step:
+    """Upload a documentation zip, as alice unless said otherwise; without a version field for `None`."""
+    fields = ((":action", "doc_upload"), ("name", project), *((("version", version),) if version is not None else ()))
+    return post(name, path, status, Form(fields, (("content", filename, content),)), **{"as_user": "alice", **details})
+
+
+def tox_result(name: str, path: str, status: int, body: Any, **details: Any) -> Step:
+    """Post a test result to a file, as `devpi test` does."""
+    return post(name, path, status, body, **{"accept": JSON, **details})
 
 
 def page(

@@ -122,4 +122,48 @@ _INHERITANCE = [
     get("project of the deleted base", "/alice/top/+simple/only-bob/", 404),
 ]
 
-BASES = Scenario("bases", "inheritance", [*_LOOP, *_INHERITANCE], {"alice": "pw2", "bob": "pw"})
+_TWICE = [
+    index("/alice/deep"),
+    index("/alice/left", bases="alice/deep"),
+    index("/alice/right", bases="alice/deep"),
+    index("/alice/diamond", bases="alice/left,alice/right"),
+    index("/alice/twice", bases="alice/deep,alice/deep"),
+    upload("prepare a release below all", "/alice/deep", 200, "low", "1.0", "low-1.0.tar.gz", b"low"),
+    project_list("a base reached in two ways", "/alice/diamond/+simple/", difference="bases-once"),
+    project_list("a base named twice", "/alice/twice/+simple/", difference="bases-once"),
+    read_json("a release reached in two ways", "/alice/diamond/low", difference="bases-once"),
+    read_json("a release reached twice", "/alice/twice/low/1.0", difference="bases-once"),
+    page("a file reached in two ways", "/alice/diamond/+simple/low/"),
+]
+
+_OWN_VERSIONS = [
+    index("/alice/w1"),
+    index("/alice/w2"),
+    index("/alice/w4", bases="alice/w1,alice/w2", mirror_whitelist=["*"]),
+    upload("prepare priv 1.0", "/alice/w1", 200, "priv", "1.0", "priv-1.0.tar.gz", b"1.0"),
+    upload("prepare priv 2.0", "/alice/w2", 200, "priv", "2.0", "priv-2.0.tar.gz", b"2.0"),
+    read_json("339", "/alice/w1/priv?ignore_bases"),
+    read_json("340", "/alice/w4/priv/2.0"),
+    read_json("342 before it has one", "/alice/w4/priv?ignore_bases="),
+    upload("before 341", "/alice/w4", 200, "priv", "2.0", "priv-2.0.tar.gz", b"own"),
+    read_json("341", "/alice/w4/priv/2.0"),
+    read_json("342", "/alice/w4/priv?ignore_bases="),
+    read_json("bases not ignored", "/alice/w4/priv"),
+    read_json("bases ignored by another value", "/alice/w4/priv/?ignore_bases=false&x=1"),
+    read_json("bases ignored by a capital", "/alice/w4/priv?Ignore_Bases"),
+    read_json("bases ignored for a version", "/alice/w4/priv/1.0?ignore_bases"),
+    read_json("bases ignored for an index", "/alice/w4?ignore_bases"),
+    read_json("bases ignored for an unknown project", "/alice/w4/nope?ignore_bases", 404),
+    read_json("bases ignored for an unknown index", "/alice/nope/priv?ignore_bases", 404),
+    get("bases ignored for a browser", "/alice/w4/priv?ignore_bases", 404, accept="text/html"),
+    get("bases ignored without accept", "/alice/w4/priv?ignore_bases", 415, difference="error-texts-internals"),
+    read_json("bases ignored under another spelling", "/alice/w4/Priv?ignore_bases", 302),
+    json_page("a page ignores no bases", "/alice/w4/+simple/priv/?ignore_bases"),
+]
+
+BASES = Scenario(
+    "bases",
+    "inheritance",
+    [*_LOOP, *_INHERITANCE, *_TWICE, *_OWN_VERSIONS],
+    {"alice": "pw2", "bob": "pw"},
+)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..steps import (
     JSON,
+    External,
     Form,
     Scenario,
     Step,
@@ -14,9 +15,11 @@ from ..steps import (
     metadata_form,
     patch,
     post,
+    push,
     put,
     read_json,
     release_form,
+    upload,
     user,
 )
 
@@ -24,8 +27,8 @@ DEV = "/alice/dev"
 
 
 def _crash(step: Step) -> Step:
-    """The step with the status of a crash, accepted as a difference."""
-    return replace(step, status=500, difference=("server-errors",))
+    """The step with a crash, accepted as a difference."""
+    return replace(step, difference=("server-errors",))
 
 
 def _login(name: str, body: Any) -> Step:
@@ -35,6 +38,15 @@ def _login(name: str, body: Any) -> Step:
 def _form(name: str, form: Form) -> Step:
     return post(name, DEV, 500, form, as_user="alice")
 
+
+def _push(name: str, body: Any, status: int = 500) -> Step:
+    return push(name, DEV, status, body)
+
+
+PUSH = {"name": "q", "version": "1", "targetindex": "alice/tgt"}
+ELSEWHERE = {
+    "name": "q", "version": "1", "posturl": External("/up/200"), "username": "u", "password": "p",
+}  # fmt: skip
 
 _REQUESTS = [
     _login("login with a list", [1]),
@@ -67,6 +79,27 @@ _REQUESTS = [
     _form(
         "upload with text as content", metadata_form("file_upload", ("name", "q"), ("version", "1"), ("content", "x"))
     ),
+    _push("push of a list", ["q", "1"]),
+    _push("push of a text", "q"),
+    _push("push of a number", 1),
+    _push("push of null", b"null"),
+    _push("push of nothing", {}),
+    _push("push without a name", {"version": "1", "targetindex": "alice/tgt"}),
+    _push("push without a version", {"name": "q", "targetindex": "alice/tgt"}),
+    _push("push of a name that is a number", {**PUSH, "name": 1}),
+    _push("push of a name that is a list", {**PUSH, "name": ["q"]}),
+    _push("push of a name that is null", {**PUSH, "name": None}),
+    _push("push to a number", {**PUSH, "targetindex": 1}),
+    _push("push to a list", {**PUSH, "targetindex": ["alice", "tgt"]}),
+    _push("push to nowhere", {"name": "q", "version": "1"}),
+    _push("push elsewhere to null", {**ELSEWHERE, "posturl": None}, 502),
+    _push("push elsewhere without a url", {key: ELSEWHERE[key] for key in ELSEWHERE if key != "posturl"}),
+    _push("push elsewhere without a user", {key: ELSEWHERE[key] for key in ELSEWHERE if key != "username"}),
+    _push("push elsewhere without a password", {key: ELSEWHERE[key] for key in ELSEWHERE if key != "password"}),
+    _push("push elsewhere to a number", {**ELSEWHERE, "posturl": 1}, 502),
+    _push("push elsewhere to an empty url", {**ELSEWHERE, "posturl": ""}),
+    _push("push elsewhere to a path", {**ELSEWHERE, "posturl": "/up/200"}),
+    _push("push elsewhere by another scheme", {**ELSEWHERE, "posturl": "ftp://127.0.0.1/"}),
     _form("upload with a slash in the file name", release_form("q", "1", "q-1/x-1.tar.gz", b"x")),
     _form("upload with a slash in the version", release_form("q", "1/2", "q-1/2.tar.gz", b"x")),
 ]
@@ -77,9 +110,13 @@ CRASHES = Scenario(
     [
         user("alice", "pw2"),
         index("/alice/dev", title="T"),
+        index("/alice/tgt"),
+        upload("prepare a release", DEV, 200, "q", "1", "q-1.tar.gz", b"q"),
         *(_crash(step) for step in _REQUESTS),
         read_json("users are as before", "/"),
         read_json("the index is as before", DEV),
+        read_json("the target is as before", "/alice/tgt"),
+        read_json("the release is as before", f"{DEV}/q"),
     ],
     {"alice": "pw2"},
 )

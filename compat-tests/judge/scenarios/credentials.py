@@ -78,7 +78,7 @@ CREDENTIALS = Scenario(
         _token("a token nearly too old", "alice", age_seconds=TEN_HOURS - 60),
         _token("a token with groups", "alice", groups=("g2", "g1"), age_seconds=1),
         _token("a token of an unknown user", "ghost", age_seconds=1),
-        _token("a token of a user without record", "ghost", from_user_record=False, groups=("g",)),
+        _token("550", "ldap", from_user_record=False, groups=("g2", "g1")),
         _token(
             "a token of a user without record, too old", "ghost", from_user_record=False, age_seconds=TEN_HOURS + 60
         ),
@@ -86,14 +86,15 @@ CREDENTIALS = Scenario(
         _auth("a token of somebody else in basic", _basic("root", Token("alice"))),
         _auth("a token with its signature cut", _own("alice", '["alice", [], true].awLnrA.DHlJcUhDGA5nF5XgLHWHbTk1d5')),
         login("a signed token as password", "alice", Token("alice", age_seconds=1), 401),
+        login("549", "ldap", "bad", 401),
         put(
-            "an index by a user without record",
-            "/ghost/dev",
+            "551",
+            "/ldap/dev",
             200,
             {},
-            credentials=_own("ghost", Token("ghost", from_user_record=False)),
+            credentials=_own("ldap", Token("ldap", from_user_record=False, groups=("g2", "g1"))),
         ),
-        read_json("the record made for it", "/ghost"),
+        read_json("the record made for it", "/ldap"),
         patch("change the password", "/alice", 200, {"password": "pw9"}, as_user="alice"),
         _auth("the old token", _own("alice", Token("alice"))),
         _auth("the old password", _own("alice", "pw2")),

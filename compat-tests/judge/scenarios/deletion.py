@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from ..distributions import archive, stored_path, wheel
-from ..steps import HTML, Scenario, delete, get, index, json_page, metadata_form, post, read_json, upload, user
+from ..steps import (
+    HTML,
+    Scenario,
+    delete,
+    documentation,
+    get,
+    index,
+    json_page,
+    metadata_form,
+    post,
+    read_json,
+    upload,
+    user,
+)
 
 TGT, TGTNV, NVOL = "/alice/tgt", "/alice/tgtnv", "/alice/nvol"
 SDIST, WHEEL = "pkg_a-1.0.tar.gz", "Pkg_A-1.0-py3-none-any.whl"
 WHEEL_BYTES = wheel("Pkg_A", "1.0")
 WHEEL_FILE = stored_path(TGT, WHEEL, WHEEL_BYTES)
 SDIST_FILE = stored_path(TGT, SDIST, b"sdist2")
+DOCS_FILE = stored_path(TGT, "pkg-a-1.0.doc.zip", b"PKzip")
 NV_FILE = stored_path(NVOL, "last-1.tar.gz", b"last")
 UP_FILE = stored_path(TGT, "up-pkg-1.0.tar.gz", b"up")
 
@@ -28,9 +42,10 @@ _PREPARE = [
             upload(f"prepare an sdist on {path}", path, 200, "Pkg_A", "1.0", SDIST, b"sdist2"),
         )
     ),
+    documentation("prepare docs", TGT, 200, "Pkg_A", "1.0", b"PKzip"),
     upload("prepare zed-proj", TGT, 200, "Zed.Proj", "1", "Zed.Proj-1.zip", archive(z="1")),
     upload("prepare up-pkg", TGT, 200, "up-pkg", "1.0", "up-pkg-1.0.tar.gz", b"up"),
-    post("prepare newdoc", TGT, 200, metadata_form("submit", ("name", "newdoc"), ("version", "3.0")), as_user="alice"),
+    documentation("prepare newdoc", TGT, 200, "newdoc", "3.0", b"PKnew"),
     upload("prepare last", NVOL, 200, "last", "1", "last-1.tar.gz", b"last"),
 ]
 
@@ -54,7 +69,9 @@ _CAPTURED = [
     delete("408", "/alice/tgt/+f/aaa", 404, as_user="alice"),
     read_json("409", "/alice/tgt/pkg-a/1.0"),
     delete("410", SDIST_FILE, 200, as_user="alice"),
-    read_json("411", "/alice/tgt/pkg-a", 404),
+    read_json("411", "/alice/tgt/pkg-a"),
+    delete("the last link", DOCS_FILE, 200, as_user="alice"),
+    read_json("then the project is gone", "/alice/tgt/pkg-a", 404),
     delete("412", f"{UP_FILE}?force", 200, as_user="alice"),
     delete("416", "/dave4/dx", 201, as_user="root"),
     delete("417", "/dave4", 200, as_user="dave4"),

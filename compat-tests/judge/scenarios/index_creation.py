@@ -84,6 +84,7 @@ _CREATE = [
         },
         as_user="root",
     ),
+    put("532", "/alice/pr", 200, {"title": "private"}, as_user="alice"),
     put("create without a body", "/alice/x1", 400, None, as_user="alice"),
     put("create without json", "/alice/x1", 400, b"{", as_user="alice", accept=None),
     put("create for an unknown user as nobody", "/nouser/x1", 404, {}),

@@ -95,6 +95,43 @@ _MODIFY = [
     read_json("read after all", "/alice/dev"),
 ]
 
+NOOP = "/alice/noop?error_on_noop"
+NORMALISED = "noop-normalised"
+WHOLE = {
+    "type": "stage", "volatile": True, "bases": [], "acl_upload": ["alice"], "acl_toxresult_upload": [":ANONYMOUS:"],
+    "mirror_whitelist": [], "mirror_whitelist_inheritance": "intersection", "title": "t",
+}  # fmt: skip
+
+_NOOP = [
+    index("/alice/noop", title="t"),
+    patch("no change, refused", NOOP, 400, ["title=t"], as_user="alice"),
+    patch("no change, refused with a value", "/alice/noop?x=1&error_on_noop=0", 400, ["title=t"], as_user="alice"),
+    patch("no change, refused for a browser", NOOP, 400, ["title=t"], as_user="alice", accept=HTML),
+    patch(
+        "no change by any of several",
+        NOOP,
+        200,
+        ["title=t", "acl_upload+=alice", "nokey-="],
+        as_user="alice",
+        difference=NORMALISED,
+    ),
+    patch("no operations", NOOP, 400, [], as_user="alice"),
+    patch("a change and back", NOOP, 400, ["acl_upload+=bob", "acl_upload-=bob"], as_user="alice"),
+    patch("a change by one of several", NOOP, 200, ["title=u", "acl_upload+=alice"], as_user="alice"),
+    patch("a set list that is the same", NOOP, 200, ["acl_upload=alice"], as_user="alice", difference=NORMALISED),
+    patch("bases that are the same", NOOP, 200, ["bases="], as_user="alice", difference=NORMALISED),
+    patch("a boolean that is the same", NOOP, 200, ["volatile=yes"], as_user="alice", difference=NORMALISED),
+    patch("an object that changes nothing", NOOP, 200, {"title": "u"}, as_user="alice", difference=NORMALISED),
+    patch("the whole object", NOOP, 200, {**WHOLE, "title": "u"}, as_user="alice", difference=NORMALISED),
+    patch("an empty object", NOOP, 200, {}, as_user="alice", difference=NORMALISED),
+    patch("a refusal before it", NOOP, 400, ["acl_upload-=zoe"], as_user="alice"),
+    patch("no permission before it", NOOP, 403, ["title=u"], as_user="bob"),
+    patch("an unknown index with the query", "/alice/nope?error_on_noop", 403, ["title=u"], as_user="alice"),
+    patch("a user knows no such query", "/alice?error_on_noop", 200, {}, as_user="alice"),
+    patch("no change without the query", "/alice/noop", 200, ["title=u"], as_user="alice"),
+    delete("delete it", "/alice/noop?error_on_noop", 201, as_user="alice"),
+]
+
 _DELETE = [
     delete("159", "/alice/prod", 403, as_user="alice"),
     delete("160", "/alice/byroot/", 201, as_user="alice"),
@@ -114,6 +151,6 @@ _DELETE = [
 INDEX_MODIFICATION = Scenario(
     "index-modification",
     "changing and deleting indexes",
-    [*_PREPARE, *_MODIFY, *_DELETE],
+    [*_PREPARE, *_MODIFY, *_NOOP, *_DELETE],
     {"alice": "pw2", "bob": "pw"},
 )

@@ -1,80 +1,35 @@
-"""Who may do what: every operation as owner, root, listed user, other user and nobody."""
+"""Who may do what: every right as each kind of caller, and what the special principals open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from ..steps import Credentials, Scenario, Token, delete, index, patch, read_json, upload, user
+from .permission_cells import RIGHTS, Callers, cells, logins, prepare
 
-from ..distributions import stored_path
-from ..steps import Scenario, Step, delete, index, metadata_form, patch, post, put, read_json, upload, user
+CALLERS: Callers = {
+    "owner": Credentials("alice", Token("alice")),
+    "root": Credentials("root", Token("root")),
+    "listed": Credentials("bob", Token("bob")),
+    "member": Credentials("carol", Token("carol", groups=("devs",))),
+    "guest": Credentials("guest", Token("guest", groups=("x", "devs"), from_user_record=False)),
+    "other": Credentials("carol", Token("carol")),
+    "other-member": Credentials("carol", Token("carol", groups=("dev", "DEVS"))),
+    "wrong-password": Credentials("alice", "bad"),
+    "old-token": Credentials("alice", Token("alice", age_seconds=40000)),
+    "nobody": (),
+}
 
-CALLERS = {"owner": "alice", "root": "root", "listed": "bob", "other": "carol", "nobody": None}
-UPLOAD = {"owner": 200, "root": 403, "listed": 200, "other": 403, "nobody": 401}
-DELETE = {"owner": 200, "root": 200, "listed": 200, "other": 403, "nobody": 403}
-OWNER_OR_ROOT = {"owner", "root"}
+OWNER_AND_ROOT = frozenset({"owner", "root"})
+LISTED = frozenset({"owner", "listed", "member", "guest"})
+UNLISTED_OWNER = frozenset({"listed", "member", "guest"})
 
-
-def _uploads() -> Iterator[Step]:
-    for who, name in CALLERS.items():
-        status = UPLOAD[who]
-        filename, content = f"by_{who}-1.tar.gz", who.encode()
-        yield upload(f"upload as {who}", "/alice/dev", status, f"by-{who}", "1", filename, content, as_user=name)
-        form = metadata_form("submit", ("name", f"reg-{who}"), ("version", "1"))
-        yield post(f"submit as {who}", "/alice/dev", status, form, as_user=name)
-        yield upload(
-            f"upload to the list as {who}",
-            "/alice/closed",
-            UPLOAD[who] if who == "listed" else 403 if name else 401,
-            f"by-{who}",
-            "1",
-            filename,
-            content,
-            as_user=name,
-        )
-
-
-def _deletions() -> Iterator[Step]:
-    for who, name in CALLERS.items():
-        for kind in ("file", "version", "project"):
-            project, filename, content = f"{kind}-{who}", f"{kind}_{who}-1.tar.gz", f"{kind} {who}".encode()
-            path = {
-                "file": stored_path("/alice/closed", filename, content),
-                "version": f"/alice/closed/{project}/1",
-                "project": f"/alice/closed/{project}",
-            }[kind]
-            yield upload(f"prepare {project}", "/alice/closed", 200, project, "1", filename, content, as_user="bob")
-            yield delete(f"delete a {kind} as {who}", path, DELETE[who], as_user=name)
-
-
-def _indexes() -> Iterator[Step]:
-    for who, name in CALLERS.items():
-        allowed = who in OWNER_OR_ROOT
-        yield put(f"create an index as {who}", f"/alice/of-{who}", 200 if allowed else 403, {}, as_user=name)
-        yield patch(f"change an index as {who}", "/alice/dev", 200 if allowed else 403, {"title": who}, as_user=name)
-        yield patch(
-            f"change an index by list as {who}", "/alice/dev", 200 if allowed else 403, [f"title=l{who}"], as_user=name
-        )
-        yield delete(f"delete an index as {who}", "/alice/of-owner", 201 if who == "owner" else 403, as_user=name)
-
-
-def _users() -> Iterator[Step]:
-    for who, name in CALLERS.items():
-        allowed = 200 if who in OWNER_OR_ROOT else 403
-        difference = () if allowed == 200 else "error-texts-internals"
-        yield put(f"create a user as {who}", f"/new-{who}", 201, {"password": "x"}, as_user=name)
-        yield patch(f"change a user as {who}", "/alice", allowed, {"title": who}, as_user=name, difference=difference)
-        yield patch(
-            f"change a password as {who}", "/alice", allowed, {"password": "pw2"}, as_user=name, difference=difference
-        )
-        yield patch(
-            f"change both as {who}",
-            "/alice",
-            allowed,
-            {"password": "pw2", "email": who},
-            as_user=name,
-            difference=difference,
-        )
-        yield delete(f"delete a user as {who}", "/new-owner", 200 if who == "root" else 403, as_user=name)
-
+MAY = {
+    **dict.fromkeys(RIGHTS, OWNER_AND_ROOT),
+    "user_create": frozenset(CALLERS),
+    "user_delete": frozenset({"root"}),
+    "upload": LISTED,
+    "toxresult_upload": frozenset(CALLERS),
+    **dict.fromkeys(("del_project", "del_verdata", "del_entry"), UNLISTED_OWNER | OWNER_AND_ROOT),
+}
 
 PERMISSIONS = Scenario(
     "permissions",
@@ -83,12 +38,14 @@ PERMISSIONS = Scenario(
         user("alice", "pw2"),
         user("bob"),
         user("carol"),
-        index("/alice/dev", acl_upload="alice,bob"),
-        index("/alice/closed", acl_upload=["bob"]),
-        *_uploads(),
-        *_deletions(),
-        *_indexes(),
-        *_users(),
+        index("/alice/from", acl_upload="bob"),
+        index("/alice/dev", acl_upload="alice,bob,:devs"),
+        index("/alice/closed", acl_upload=["bob", ":devs"]),
+        *prepare(),
+        *cells(CALLERS, MAY, maker="root"),
+        *logins("bob", "carol", "root"),
+        delete("a user deletes itself", "/new-owner", 200, credentials=Credentials("new-owner", "x")),
+        delete("root deletes itself", "/root", 403, as_user="root"),
         read_json("what is there", "/"),
         read_json("what is in the index", "/alice/dev"),
         patch("open to everybody", "/alice/dev", 200, ["acl_upload=:anonymous:"], as_user="alice"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..steps import Credentials, Scenario, Token, delete, get, patch, post, put, read_json, upload
+from ..steps import Credentials, Scenario, Step, Token, delete, get, patch, post, put, read_json, upload
+from .permission_cells import RIGHTS, Callers, cells, logins, prepare
 
 INSIDE = "error-texts-internals"
 
@@ -76,4 +77,65 @@ RESTRICT_MODIFY_GROUPS = Scenario(
     ],
     {"u1": "y", "admin": "a"},
     ("--restrict-modify", "admin,:staff"),
+)
+
+# The permission table under the option, as each kind of caller.
+CALLERS: Callers = {
+    "owner": Credentials("alice", Token("alice")),
+    "root": Credentials("root", Token("root")),
+    "admin": Credentials("admin", Token("admin")),
+    "staff": Credentials("carol", Token("carol", groups=("staff",))),
+    "guest": STAFF,
+    "uploader": Credentials("bob", Token("bob")),
+    "other": Credentials("carol", Token("carol")),
+    "other-member": Credentials("carol", Token("carol", groups=("STAFF", "admin"))),
+    "wrong-password": Credentials("admin", "bad"),
+    "nobody": (),
+}
+
+
+def _table(name: str, option: str, maker: str, listed: frozenset[str]) -> Scenario:
+    may = {
+        **dict.fromkeys(RIGHTS, listed),
+        "user_modify_password": listed | {"owner"},
+        "upload": frozenset({"uploader"}),
+        "toxresult_upload": frozenset(CALLERS),
+        **dict.fromkeys(("del_project", "del_verdata", "del_entry"), listed | {"uploader"}),
+    }
+    return Scenario(
+        name,
+        f"the permission table under --restrict-modify {option}",
+        [
+            *_first(maker),
+            *(put(f"prepare {user}", f"/{user}", 201, {"password": "pw"}, as_user=maker) for user in ("bob", "carol")),
+            put("prepare alice", "/alice", 201, {"password": "pw2"}, as_user=maker),
+            *(
+                put(f"prepare alice/{index}", f"/alice/{index}", 200, {"acl_upload": ["bob"]}, as_user=maker)
+                for index in ("dev", "from", "closed")
+            ),
+            *prepare(),
+            *cells(CALLERS, may, maker),
+            *logins("bob", "carol", "root"),
+            patch("own password", "/bob", 200, {"password": "pw"}, as_user="bob"),
+            patch("own password with a title", "/bob", 403, {"password": "pw", "title": "x"}, as_user="bob",
+                  difference=INSIDE),
+            patch("own title", "/bob", 403, {"title": "x"}, as_user="bob", difference=INSIDE),
+            delete("itself", "/bob", 403, as_user="bob"),
+            get("what is there", "/"),
+        ],
+        {"alice": "pw2", "bob": "pw", "carol": "pw", "admin": "pw"},
+        ("--restrict-modify", option),
+    )  # fmt: skip
+
+
+def _first(maker: str) -> list[Step]:
+    """The listed user itself, who at first has no record, made by the group or by root."""
+    if maker == "root":
+        return [put("prepare admin", "/admin", 201, {"password": "pw"}, as_user="root")]
+    return [put("prepare admin", "/admin", 201, {"password": "pw"}, credentials=STAFF)]
+
+
+RESTRICT_MODIFY_TABLE = _table("restrict-modify-table", "root", "root", frozenset({"root"}))
+RESTRICT_MODIFY_GROUPS_TABLE = _table(
+    "restrict-modify-groups-table", "admin,:staff", "admin", frozenset({"admin", "staff", "guest"})
 )

@@ -69,7 +69,7 @@ SERVICE = Scenario(
         ),
         post("login with stale credentials", "/+login", 200, CREDENTIALS, headers={"X-Devpi-Auth": "cm9vdDpvbGQ="}),
         login("login of a quoted name", "o'hara", "x", 401),
-        login("login of the replica user", "+replica", "x", 403),
-        get("replica user by password", "/+api", 403, accept=JSON, headers={"X-Devpi-Auth": "K3JlcGxpY2E6eA=="}),
+        login("552", "+replica", "x", 403),
+        get("553", "/+api", 403, accept=JSON, headers={"X-Devpi-Auth": "K3JlcGxpY2E6eA=="}),
     ],
 )

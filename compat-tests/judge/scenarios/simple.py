@@ -179,6 +179,32 @@ _PROJECTS = [
     call("project by put", "PUT", "/alice/vol/pkg-a", 404, body={}),
 ]
 
+_OUTDATED = [
+    upload(
+        "prepare a file for a newer Python",
+        "/alice/vol",
+        200,
+        "aged",
+        "1.0",
+        "aged-1.0.tar.gz",
+        b"aged",
+        ("requires_python", ">=3.9"),
+    ),
+    post(
+        "registered without it",
+        "/alice/vol/",
+        200,
+        metadata_form("submit", ("name", "aged"), ("version", "1.0")),
+        as_user="alice",
+    ),
+    page(
+        "a page after a registration", "/alice/vol/+simple/aged/", unmarked=False, difference="requires-python-current"
+    ),
+]
+
 SIMPLE = Scenario(
-    "simple", "simple pages, project and version data", [*_PREPARE, *_LINKS, *_LISTS, *_PROJECTS], {"alice": "pw2"}
+    "simple",
+    "simple pages, project and version data",
+    [*_PREPARE, *_LINKS, *_LISTS, *_PROJECTS, *_OUTDATED],
+    {"alice": "pw2"},
 )

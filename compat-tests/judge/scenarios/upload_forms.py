@@ -16,6 +16,7 @@ from ..steps import (
     metadata_form,
     page,
     post,
+    push,
     read_json,
     upload,
     user,
@@ -68,7 +69,56 @@ def _raw(name: str, body: bytes, boundary: str, status: int = 200) -> Step:
     )
 
 
+UNKNOWN = "unknown-fields"
+
 _LONG = "line one\nline two\n        <b>&amp;\u00e4\u4e2d</b>\n" * 40
+
+# Each value begins with its field's name, by which the judge knows that it was kept as sent.
+_NEWER = (
+    ("import_name", "import_name a"),
+    ("import_name", "import_name b ; private"),
+    ("import_namespace", "import_namespace a"),
+    ("from_tomorrow", "from_tomorrow \u00e4\u4e2d\r\n  more "),
+    ("twice", "twice 1"),
+    ("twice", "twice 2"),
+    ("license_files", "license_files LICENSE"),
+    ("unknown_unknown", "unknown_unknown UNKNOWN"),
+)
+_TRANSPORT = (
+    ("protocol_version", "1"),
+    ("filetype", "sdist"),
+    ("pyversion", "source"),
+    ("gpg_signature", "x"),
+    ("attestations", "[]"),
+)
+
+_UNKNOWN_FIELDS = [
+    index("/alice/newer"),
+    upload("fields of newer metadata", "/alice/newer", 200, "newer", "1", "newer-1.tar.gz", b"1", *_NEWER, *_TRANSPORT),
+    read_json("they are kept", "/alice/newer/newer/1", difference=UNKNOWN),
+    read_json("they are kept for the project", "/alice/newer/newer", difference=UNKNOWN),
+    upload("a second file without them", "/alice/newer", 200, "newer", "1", "newer-1.zip", archive(n="1")),
+    read_json("they are kept beside the second file", "/alice/newer/newer/1", difference=UNKNOWN),
+    upload("a third file with one of them", "/alice/newer", 200, "newer", "1", "newer-1.tgz", b"tgz",
+           ("import_name", "import_name c")),
+    read_json("one of them is replaced", "/alice/newer/newer/1", difference=UNKNOWN),
+    post("submit with some", "/alice/newer", 200,
+         metadata_form("submit", ("name", "newer"), ("version", "2"), ("from_tomorrow", "from_tomorrow s")),
+         as_user="alice"),
+    read_json("what was submitted", "/alice/newer/newer/2", difference=UNKNOWN),
+    post("submit without them", "/alice/newer", 200,
+         metadata_form("submit", ("name", "newer"), ("version", "2"), ("summary", "other")), as_user="alice"),
+    read_json("a submit takes them away", "/alice/newer/newer/2"),
+    index("/alice/newest"),
+    push("push them", "/alice/newer", 200, {"name": "newer", "version": "1", "targetindex": "alice/newest"}),
+    read_json("they are pushed", "/alice/newest/newer/1", difference=UNKNOWN),
+    upload("only fields of the transport", "/alice/newer", 200, "plain", "1", "plain-1.tar.gz", b"p", *_TRANSPORT),
+    read_json("they are not kept", "/alice/newer/plain/1"),
+    upload("odd names of fields", "/alice/newer", 200, "odd", "1", "odd-1.tar.gz", b"o", ("+links", "x"),
+           ("+shadowing", "x"), ("", "x"), (":other", "x")),
+    read_json("they are no data", "/alice/newer/odd/1"),
+    _raw("a boundary with a charset behind", _DISTUTILS.replace(b"1.0", b"1.2"), "d; charset=utf-8"),
+]  # fmt: skip
 
 UPLOAD_FORMS = Scenario(
     "upload-forms",
@@ -290,6 +340,7 @@ UPLOAD_FORMS = Scenario(
         page("page of all shapes", "/alice/dev/+simple/shapes/"),
         json_page("page of all shapes in json", "/alice/dev/+simple/shapes/"),
         get("index after all", "/alice/dev"),
+        *_UNKNOWN_FIELDS,
     ],
     {"alice": "pw2"},
 )

@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from ..distributions import stored_path, wheel
-from ..steps import Scenario, get, index, json_page, page, pip_page, post, read_json, upload, user
+from ..steps import (
+    HTML,
+    Scenario,
+    delete,
+    documentation,
+    get,
+    head,
+    index,
+    json_page,
+    page,
+    patch,
+    pip_page,
+    post,
+    project_list,
+    push,
+    put,
+    read_json,
+    tox_result,
+    upload,
+    user,
+)
 
 OUT = {"X-Outside-Url": "https://out.example/sub"}
 OUT_SLASH = {"X-Outside-URL": "https://out.example:444/sub/"}
@@ -64,6 +84,77 @@ URLS = Scenario(
     ],
     {"alice": "pw2"},
 )
+
+SDIST_FILE = stored_path("/alice/vol", "Pkg_A-2.0a1.tar.gz", b"2.0a1")
+DEEP = {"X-Outside-Url": "https://out.example:444/a/b"}
+
+# Values of the header, whether the path below it is found, and how ours differs.
+_ODD_OUTSIDE_URLS = {
+    "capitals": ("HTTPS://Out.Example/Sub", 200, ()),
+    "an address": ("http://[2001:db8::1]:8080/x", 200, ()),
+    "a query": ("https://out.example/sub?a=b", 200, ()),
+    "a fragment": ("https://out.example/sub#a", 200, ()),
+    "a user": ("https://u:p@out.example/sub", 200, ()),
+    "blanks": ("https://out.example/a%20b", 200, "outside-url-encoding"),
+    "two slashes behind": ("https://out.example/sub//", 200, ()),
+    "only a slash": ("https://out.example/", 404, "prefix-strip"),
+    "the path of the index": ("https://out.example/alice", 200, ()),
+    "a port that is zero": ("https://out.example:0", 200, ()),
+}
+
+OUTSIDE_PATHS = Scenario(
+    "outside-paths",
+    "every kind of request below a path of the outside URL",
+    [
+        *_PREPARE,
+        *(
+            read_json(
+                f"an outside url with {words}", API, status, headers={"X-Outside-Url": value}, difference=difference
+            )
+            for words, (value, status, difference) in _ODD_OUTSIDE_URLS.items()
+        ),
+        documentation("upload docs", "/a/b/alice/vol", 200, "Pkg_A", "1.2", b"PK", headers=DEEP),
+        tox_result("post a tox result", f"/a/b{SDIST_FILE}", 200, {"a": 1}, headers=DEEP),
+        read_json("project data", "/a/b/alice/vol/pkg-a", headers=DEEP),
+        read_json("version data without the path", "/alice/vol/pkg-a/2.0a1", headers=DEEP),
+        read_json("version data with half of the path", "/a/alice/vol/pkg-a/2.0a1", 404, headers=DEEP),
+        read_json("version data by the names without the path", "/alice/vol/pkg-a/2.0a1"),
+        get("a tox result", f"/a/b{SDIST_FILE}.toxresult-*-0", headers=DEEP),
+        page("a page", f"/a/b{PAGE}", headers=DEEP),
+        page("a page with absolute links", f"/a/b{PAGE}", headers=DEEP | ABSOLUTE),
+        json_page("a page with absolute links in json", f"/a/b{PAGE}", headers=DEEP | ABSOLUTE),
+        pip_page("a page for pip without a slash", f"/a/b{BARE}", headers=DEEP),
+        pip_page("a page of the index route", "/a/b/alice/vol/pkg-a/", headers=DEEP | ABSOLUTE),
+        project_list("the list", "/a/b/alice/vol/+simple/", headers=DEEP | ABSOLUTE),
+        get("a redirect", f"/a/b{BARE}", 302, headers=DEEP),
+        get("a redirect of the list", "/a/b/alice/vol/+simple", 302, headers=DEEP),
+        get("a redirect of a name for a browser", "/a/b/alice/vol/+simple/Pkg_A/", 302, accept=HTML, headers=DEEP),
+        head("a file by head", f"/a/b{SDIST_FILE}", headers=DEEP),
+        read_json("a file's record", f"/a/b{SDIST_FILE}", headers=DEEP),
+        put("create a user", "/a/b/bob", 201, {"password": "pw"}, headers=DEEP),
+        put("create an index", "/a/b/alice/new", 200, {}, as_user="alice", headers=DEEP),
+        patch("change an index", "/a/b/alice/new", 200, {"title": "t"}, as_user="alice", headers=DEEP),
+        upload("upload", "/a/b/alice/new/", 200, "q", "1", "q-1.tar.gz", b"q", headers=DEEP),
+        push("push", "/a/b/alice/new", 200, {"name": "q", "version": "1", "targetindex": "alice/vol"}, headers=DEEP),
+        delete("delete a file", "/a/b" + stored_path("/alice/new", "q-1.tar.gz", b"q"), 200, as_user="alice",
+               headers=DEEP),
+        get("a deleted file", "/a/b" + stored_path("/alice/new", "q-1.tar.gz", b"q"), 410, headers=DEEP),
+        delete("delete an index", "/a/b/alice/new", 201, as_user="alice", headers=DEEP),
+        get("an unknown path", "/a/b/+nope", 404, headers=DEEP),
+        get("the path itself", "/a/b", headers=DEEP),
+        get("the path with a slash", "/a/b/", headers=DEEP),
+        get("the path twice", "/a/b/a/b", 404, headers=DEEP),
+        page("absolute links of another host and port", PAGE, headers=HOST_PORT | ABSOLUTE),
+        page("absolute links by an empty header", PAGE, headers={"X-Devpi-Absolute-Urls": ""}),
+        page("absolute links by a no", PAGE, headers={"X-Devpi-Absolute-Urls": "false"}),
+        pip_page("absolute links of the index route", "/alice/vol/pkg-a", headers=ABSOLUTE),
+        json_page("absolute links of the index route in json", "/alice/vol/pkg-a", agent="pip/23.0", headers=ABSOLUTE),
+        project_list("the list knows no absolute links", "/alice/vol/+simple/", headers=ABSOLUTE),
+        project_list("the list of pip knows no absolute links", "/alice/vol", agent="pip/23.0", audience="installer",
+                     headers=ABSOLUTE),
+    ],
+    {"alice": "pw2"},
+)  # fmt: skip
 
 OUTSIDE_URL = Scenario(
     "outside-url",

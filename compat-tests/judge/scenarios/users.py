@@ -29,6 +29,7 @@ _CREATE = [
     put("043", "/ca+rol", 404, {"password": "x"}),
     put("044", "/dave", 201, {"password": None}),
     put("045", "/dave2", 201, {"password": "x", "pwhash": "abc"}, difference="pwhash-invalid"),
+    login("login with an unusable hash", "dave2", "x", 500, difference="server-errors"),
     put("046", "/dave4", 201, {"password": "x"}, accept=None),
     put("047", "/dave5", 201, {"password": "x"}, accept=HTML),
     put("048", "/dave8", 201, {"password": "x", "email": "", "title": None}),
@@ -45,6 +46,23 @@ _CREATE = [
     put("create with a password hash", "/hans", 201, {"password": "x", "pwhash": PASSWORD_HASH}),
     login("login by the hash", "hans", "from outside", 200),
     login("login by the password beside the hash", "hans", "x", 401),
+]
+
+UNVALIDATED = "user-unvalidated"
+
+_UNCHECKED = [
+    put(
+        "080",
+        "/ed2",
+        201,
+        {"password": "x", "indexes": {"x": {"type": "stage"}}, "created": "2000-01-01T00:00:00Z", "modified": "x"},
+        difference=UNVALIDATED,
+    ),
+    read_json("081", "/ed2", difference=UNVALIDATED),
+    read_json("082", "/ed2/x", difference=UNVALIDATED),
+    put("create with a time", "/ed3", 201, {"password": "x", "modified": "x"}, difference=UNVALIDATED),
+    read_json("no such time is kept", "/ed3", difference=UNVALIDATED),
+    delete("delete its user", "/ed2", 500, as_user="root", difference=UNVALIDATED, our_status=404),
 ]
 
 _READ_AND_CHANGE = [
@@ -124,4 +142,9 @@ _DELETE = [
     call("an unknown method", "LOCK", "/alice", 404, accept=JSON),
 ]
 
-USERS = Scenario("users", "user life cycle", [*_CREATE, *_READ_AND_CHANGE, *_DELETE], {"alice": "pw1", "bob": "pw"})
+USERS = Scenario(
+    "users",
+    "user life cycle",
+    [*_CREATE, *_READ_AND_CHANGE, *_DELETE, *_UNCHECKED],
+    {"alice": "pw1", "bob": "pw"},
+)

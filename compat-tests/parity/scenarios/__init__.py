@@ -1,0 +1,1 @@
+"""All commands that are run on both servers, by subject."""

@@ -1,0 +1,14 @@
+"""What `devpi list`, `remove`, `refresh` and `install` print, with devpi-server and with ours."""
+
+import pytest
+
+from parity.compare import Check
+from parity.scenarios import releases
+from parity.steps import Scenario
+
+pytest_plugins = ("parity.plugin",)
+
+
+@pytest.mark.parametrize("scenario", releases.SCENARIOS, ids=lambda scenario: scenario.name)
+def test_prints_the_same(scenario: Scenario, agree: Check) -> None:
+    agree(scenario)
