@@ -1,4 +1,5 @@
-//! Password hashes as devpi keeps them: Argon2id in PHC form, with passlib's parameters.
+//! Password hashes as devpi keeps them: Argon2id in PHC form, with passlib's parameters; and those of its old releases,
+//! to be verified and renewed.
 
 use std::sync::Arc;
 
@@ -14,14 +15,14 @@ use tokio::task::spawn_blocking;
 /// The parameters of new hashes: memory in KiB, passes, lanes (those of passlib and argon2-cffi).
 const NEW_HASHES: (u32, u32, u32) = (65_536, 3, 4);
 
-/// The most memory, in KiB, passes and lanes that a stored hash may ask for: what any release of passlib has made. Anybody may store a hash where
-/// anybody may create users, so an excessive one would be a way to bring the server down.
+/// The most memory, in KiB, passes and lanes that a stored hash may ask for: what any release of passlib has made.
+/// Anybody may store a hash where anybody may create users, so an excessive one would be a way to bring the server down.
 const MAX_STORED: (u32, u32, u32) = (131_072, 6, 16);
 
 /// Why a password could not be hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// The hash is not an Argon2 hash in PHC form, or asks for too much.
+    /// The hash is neither an Argon2 hash in PHC form nor one of old releases with its salt, or it asks for too much.
     #[error("the password hash is not a usable argon2 hash")]
     UnusableHash,
     /// Hashing failed.

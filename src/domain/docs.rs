@@ -3,27 +3,24 @@
 use std::sync::Arc;
 
 use super::acl::Caller;
-use super::link::{Placement, find_link, judge_placement, put_link};
+use super::link::{Content, Placement, find_link, judge_placement, put_link, uploaded_link};
 use super::python;
 use super::registry::{Decision, Registry};
 use super::upload::{UploadError, UploadOutcome, UploadedFile};
-use super::upload_form::{UploadForm, check_metadata};
-use crate::pep::digest::Sha256;
-use crate::pep::metadata::ReleaseMetadata;
+use super::upload_form::{NewRelease, UploadForm};
 use crate::pep::name::{NameError, ProjectName};
 use crate::pep::version::Version;
-use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Operation, Snapshot};
-use crate::storage::model::{IndexName, Link, LogEntry, Relation, StoredPath};
+use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Snapshot};
+use crate::storage::model::{IndexName, Relation, StoredPath};
 
 /// Documentation that passed all checks that need no store.
 struct Docs {
     project: ProjectName,
     /// The release that it is for; without one, the newest.
-    release: Option<(Arc<str>, ReleaseMetadata)>,
+    release: Option<NewRelease>,
     /// The archive's name as the client gave it, for messages.
     given_name: String,
-    sha256: Sha256,
-    size: u64,
+    content: Content,
 }
 
 impl Registry {
@@ -42,8 +39,7 @@ impl Registry {
     ) -> Result<UploadOutcome, UploadError> {
         let UploadedFile { name: given_name, received } = file.ok_or(UploadError::NoFile)?;
         let (project, release) = check_docs_form(form)?;
-        let (sha256, size) = (received.digests().sha256, received.size());
-        let docs = Docs { project, release, given_name, sha256, size };
+        let docs = Docs { project, release, given_name, content: Content::of(received.as_ref()) };
         let (caller, index) = (caller.clone(), index.clone());
         let commit = async move |registry: &Self| registry.commit_docs(&caller, &index, &docs).await;
         self.store_content(received, |outcome| *outcome == UploadOutcome::Stored, commit).await
@@ -60,44 +56,25 @@ impl Registry {
             let config = self.require_upload(snapshot, caller, index).await?;
             let project_changed_at = snapshot.get_project(index, project.normal()).await?;
             let version = match &docs.release {
-                Some((version, _)) => Arc::clone(version),
+                Some(release) => Arc::clone(&release.version),
                 None => newest_version(snapshot, index, project).await?,
             };
             let file_name = docs_file_name(project, &version);
             let links = snapshot.list_links(index, project.normal(), Some(&version)).await?;
             let old = find_link(&links, Relation::DocZip, &file_name).map(|old| old.value.clone());
-            match judge_placement(&config.value, old.as_ref(), &docs.sha256) {
+            match judge_placement(&config.value, old.as_ref(), &docs.content.sha256) {
                 Placement::Store => {}
                 Placement::Identical => return Ok(Decision::keep(UploadOutcome::Identical)),
                 Placement::Conflict => return Err(UploadError::Conflict(docs.given_name.clone())),
             }
-            let now = self.clock.now();
-            let who = caller.name().cloned();
-            let mut change = ChangeSet::new(who.clone(), now)
+            let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(config.changed_at)))
                 .expect(Expectation::Project(index.clone(), project.clone(), project_changed_at));
-            if let Some((version, metadata)) = &docs.release {
-                change = change.with(Operation::PutRelease {
-                    index: index.clone(),
-                    project: project.clone(),
-                    version: Arc::clone(version),
-                    metadata: metadata.clone(),
-                    existing: ExistingMetadata::Update,
-                });
+            if let Some(release) = &docs.release {
+                change = change.with(release.put(index, ExistingMetadata::Update));
             }
-            let link = Link {
-                relation: Relation::DocZip,
-                path: StoredPath::for_upload(index, &docs.sha256, &file_name),
-                for_path: None,
-                file_name: file_name.into(),
-                project: project.clone(),
-                version,
-                sha256: docs.sha256,
-                size: docs.size,
-                uploaded_at: now,
-                core_metadata: None,
-                log: vec![LogEntry::Upload { who, when: now, dst: index.clone() }],
-            };
+            let path = StoredPath::for_upload(index, &docs.content.sha256, &file_name);
+            let link = uploaded_link(&change, index, Relation::DocZip, path, project, &version, docs.content);
             put_link(&mut change, index, old, link);
             Ok(Decision::write(change, UploadOutcome::Stored))
         })
@@ -111,17 +88,13 @@ pub(super) fn docs_file_name(project: &ProjectName, version: &str) -> String {
 }
 
 /// The project of the form, and the release if it names one: without the field `version` nothing is registered.
-#[expect(clippy::type_complexity, reason = "a pair of two things that have types")]
-fn check_docs_form(
-    form: &UploadForm,
-) -> Result<(ProjectName, Option<(Arc<str>, ReleaseMetadata)>), UploadError> {
+fn check_docs_form(form: &UploadForm) -> Result<(ProjectName, Option<NewRelease>), UploadError> {
     if form.get("version").is_none() {
         let name = form.get("name").ok_or_else(|| UploadError::Metadata(NameError::Missing.into()))?;
         return Ok((ProjectName::from_url(name), None));
     }
-    let metadata = form.metadata();
-    let (project, version) = check_metadata(&metadata)?;
-    Ok((project, Some((version, metadata))))
+    let release = NewRelease::new(form.metadata())?;
+    Ok((release.project.clone(), Some(release)))
 }
 
 async fn newest_version(

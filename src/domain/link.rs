@@ -1,9 +1,52 @@
 //! Links: how a new file takes its place among those of a release (`server-api` sections 9.6 and 11.2).
 
+use std::sync::Arc;
+
 use super::index_config::IndexConfig;
 use crate::pep::digest::Sha256;
+use crate::pep::name::ProjectName;
+use crate::storage::files::ReceivedFile;
 use crate::storage::meta::{ChangeSet, Operation};
-use crate::storage::model::{IndexName, Link, LogEntry, Relation, Stored};
+use crate::storage::model::{IndexName, Link, LogEntry, Relation, Stored, StoredPath};
+
+/// A content that is to be linked.
+#[derive(Clone, Copy)]
+pub(super) struct Content {
+    pub(super) sha256: Sha256,
+    size: u64,
+}
+
+impl Content {
+    pub(super) fn of(received: &dyn ReceivedFile) -> Self {
+        Self { sha256: received.digests().sha256, size: received.size() }
+    }
+}
+
+/// The link of a content that comes to `index` with `change`. Its name is the last part of the path.
+pub(super) fn uploaded_link(
+    change: &ChangeSet,
+    index: &IndexName,
+    relation: Relation,
+    path: StoredPath,
+    project: &ProjectName,
+    version: &Arc<str>,
+    content: Content,
+) -> Link {
+    let (who, when) = (change.who.clone(), change.when);
+    Link {
+        relation,
+        for_path: None,
+        file_name: path.file_name().into(),
+        path,
+        project: project.clone(),
+        version: Arc::clone(version),
+        sha256: content.sha256,
+        size: content.size,
+        uploaded_at: when,
+        core_metadata: None,
+        log: vec![LogEntry::Upload { who, when, dst: index.clone() }],
+    }
+}
 
 /// What becomes of a new file, where there may be an old one of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

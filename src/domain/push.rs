@@ -3,6 +3,7 @@
 //! Within the server a push copies no bytes: the new links name the same contents. It is one change set, so it
 //! happens whole or not at all.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::acl::Caller;
@@ -61,8 +62,8 @@ pub struct PushedRelease {
     pub version: Arc<str>,
 }
 
-impl std::fmt::Display for PushedRelease {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for PushedRelease {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.project.display(), self.version)
     }
 }
@@ -183,15 +184,22 @@ impl Registry {
                     existing: ExistingMetadata::Replace,
                 });
             let old = snapshot.list_links(target, project.normal(), Some(version)).await?;
-            let mut push = Push { target, config: &config.value, old, change, done: vec![Pushed::Release] };
+            let mut push = Push {
+                source: &source.index,
+                target,
+                config: &config.value,
+                old,
+                change,
+                done: vec![Pushed::Release],
+            };
             for link in source.release_files() {
-                let path = push.put_release_file(&source, link)?;
+                let path = push.put_release_file(link)?;
                 for (number, result) in source.tox_results_for(&link.path).enumerate() {
-                    push.put_tox_result(&source, result, &path, number);
+                    push.put_tox_result(result, &path, number);
                 }
             }
             if let Some(link) = source.docs() {
-                push.put_docs(&source, link)?;
+                push.put_docs(link)?;
             }
             Ok(Decision::write(push.change, push.done))
         })
@@ -216,6 +224,7 @@ impl Registry {
 
 /// A push to `target` while its change set grows.
 struct Push<'a> {
+    source: &'a IndexName,
     target: &'a IndexName,
     config: &'a IndexConfig,
     /// What the target's release has already.
@@ -225,16 +234,16 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    fn put_release_file(&mut self, source: &PushSource, link: &Link) -> Result<StoredPath, PushError> {
+    fn put_release_file(&mut self, link: &Link) -> Result<StoredPath, PushError> {
         let path = StoredPath::for_upload(self.target, &link.sha256, &link.file_name);
         let log = without_overwrites(&link.log);
-        self.put(source, Link { path: path.clone(), log, ..link.clone() })?;
+        self.put(Link { path: path.clone(), log, ..link.clone() })?;
         self.done.push(Pushed::ReleaseFile(path.clone()));
         Ok(path)
     }
 
     /// Results are added behind their release file, which has just come and has no others.
-    fn put_tox_result(&mut self, source: &PushSource, link: &Link, release_file: &StoredPath, number: usize) {
+    fn put_tox_result(&mut self, link: &Link, release_file: &StoredPath, number: usize) {
         let path = tox_result_path(release_file, self.change.when, number);
         let new = Link {
             file_name: path.file_name().into(),
@@ -244,35 +253,36 @@ impl Push<'_> {
             log: without_overwrites(&link.log),
             ..link.clone()
         };
-        self.add(source, None, new);
+        self.add(None, new);
         self.done.push(Pushed::ToxResult(path));
     }
 
-    fn put_docs(&mut self, source: &PushSource, link: &Link) -> Result<(), PushError> {
+    /// Documentation keeps its whole history (as in devpi).
+    fn put_docs(&mut self, link: &Link) -> Result<(), PushError> {
         let file_name = docs_file_name(&link.project, &link.version);
         let path = StoredPath::for_upload(self.target, &link.sha256, &file_name);
         let uploaded_at = self.change.when;
-        self.put(source, Link { path, file_name: file_name.into(), uploaded_at, ..link.clone() })?;
+        self.put(Link { path, file_name: file_name.into(), uploaded_at, ..link.clone() })?;
         self.done.push(Pushed::Docs);
         Ok(())
     }
 
     /// Puts a link in the place of the target's of that name, which a non-volatile index does not allow: not even
     /// for the same content, as devpi has it.
-    fn put(&mut self, source: &PushSource, new: Link) -> Result<(), PushError> {
+    fn put(&mut self, new: Link) -> Result<(), PushError> {
         let old = find_link(&self.old, new.relation, &new.file_name).map(|old| old.value.clone());
         if judge_placement(self.config, old.as_ref(), &new.sha256) != Placement::Store {
             return Err(PushError::Conflict(new.file_name));
         }
-        self.add(source, old, new);
+        self.add(old, new);
         Ok(())
     }
 
-    fn add(&mut self, source: &PushSource, old: Option<Link>, mut new: Link) {
+    fn add(&mut self, old: Option<Link>, mut new: Link) {
         new.log.push(LogEntry::Push {
             who: self.change.who.clone(),
             when: self.change.when,
-            src: source.index.clone(),
+            src: self.source.clone(),
             dst: self.target.clone(),
         });
         put_link(&mut self.change, self.target, old, new);

@@ -8,12 +8,13 @@ use serde::de::IgnoredAny;
 
 use super::acl::Caller;
 use super::index::find_index;
+use super::link::{Content, put_link, uploaded_link};
 use super::registry::{Decision, Registry};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::ReceivedFile;
-use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
-use crate::storage::model::{FileState, IndexName, Link, LogEntry, Relation, Serial, Stored, StoredPath};
+use crate::storage::meta::{ChangeSet, Expectation, Snapshot};
+use crate::storage::model::{FileState, IndexName, Link, Relation, Serial, Stored, StoredPath};
 
 /// How much of a result is looked at at once, in bytes.
 const UTF8_PIECE: usize = 64 * 1024;
@@ -79,11 +80,10 @@ impl Registry {
         received: Box<dyn ReceivedFile>,
     ) -> Result<StoredToxResult, ToxResultError> {
         let received = check_json(received).await?;
-        let (sha256, size) = (received.digests().sha256, received.size());
+        let content = Content::of(received.as_ref());
         let (caller, index, path) = (caller.clone(), index.clone(), path.clone());
-        let commit = async move |registry: &Self| {
-            registry.commit_tox_result(&caller, &index, &path, sha256, size).await
-        };
+        let commit =
+            async move |registry: &Self| registry.commit_tox_result(&caller, &index, &path, content).await;
         self.store_content(received, |_| true, commit).await
     }
 
@@ -92,34 +92,20 @@ impl Registry {
         caller: &Caller,
         index: &IndexName,
         path: &StoredPath,
-        sha256: Sha256,
-        size: u64,
+        content: Content,
     ) -> Result<StoredToxResult, ToxResultError> {
         self.change(async |snapshot| {
             let subject = self.require_subject(snapshot, caller, index, path).await?;
             let Link { project, version, .. } = &subject.link;
             let links = snapshot.list_links(index, project.normal(), Some(version)).await?;
-            let now = self.clock.now();
-            let who = caller.name().cloned();
-            let path = free_path(&subject.link, &links, now);
-            let link = Link {
-                relation: Relation::ToxResult,
-                for_path: Some(subject.link.path.clone()),
-                file_name: path.file_name().into(),
-                path: path.clone(),
-                project: project.clone(),
-                version: Arc::clone(version),
-                sha256,
-                size,
-                uploaded_at: now,
-                core_metadata: None,
-                log: vec![LogEntry::Upload { who: who.clone(), when: now, dst: index.clone() }],
-            };
-            let change = ChangeSet::new(who, now)
+            let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(subject.index_changed_at)))
-                .expect(Expectation::Project(index.clone(), project.clone(), subject.project_changed_at))
-                .with(Operation::AddLink(index.clone(), Box::new(link)));
-            Ok(Decision::write(change, StoredToxResult { path, sha256 }))
+                .expect(Expectation::Project(index.clone(), project.clone(), subject.project_changed_at));
+            let path = free_path(&subject.link, &links, change.when);
+            let (relation, for_path) = (Relation::ToxResult, Some(subject.link.path.clone()));
+            let link = uploaded_link(&change, index, relation, path.clone(), project, version, content);
+            put_link(&mut change, index, None, Link { for_path, ..link });
+            Ok(Decision::write(change, StoredToxResult { path, sha256: content.sha256 }))
         })
         .await
     }

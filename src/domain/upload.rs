@@ -8,19 +8,17 @@ use std::sync::Arc;
 use super::acl::Caller;
 use super::index::find_index;
 use super::index_config::IndexConfig;
-use super::link::{Placement, find_link, judge_placement, put_link};
+use super::link::{Content, Placement, find_link, judge_placement, put_link, uploaded_link};
 use super::python;
 use super::registry::{Decision, Registry};
-use super::upload_form::{MetadataError, UploadForm, check_digests, check_form, check_metadata};
+use super::upload_form::{MetadataError, NewRelease, UploadForm, check_digests, check_form};
 use crate::archive::{self, ArchiveError, Limits};
 use crate::pep::digest::Sha256;
 use crate::pep::filename::{self, FileNameError};
-use crate::pep::metadata::ReleaseMetadata;
-use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
 use crate::storage::files::ReceivedFile;
 use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Operation, Snapshot};
-use crate::storage::model::{IndexName, Link, LogEntry, Relation, Stored, StoredPath};
+use crate::storage::model::{IndexName, Link, Relation, Release, Stored, StoredPath};
 
 /// Why an upload was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -108,12 +106,9 @@ pub enum UploadOutcome {
 
 /// A distribution that passed all checks that need no store.
 struct Distribution {
-    project: ProjectName,
-    version: Arc<str>,
+    release: NewRelease,
     file_name: Arc<str>,
-    metadata: ReleaseMetadata,
-    sha256: Sha256,
-    size: u64,
+    content: Content,
     core_metadata: Option<(Sha256, Vec<u8>)>,
 }
 
@@ -131,23 +126,16 @@ impl Registry {
         index: &IndexName,
         form: &UploadForm,
     ) -> Result<(), UploadError> {
-        let metadata = form.metadata().complete();
-        let (project, version) = check_metadata(&metadata)?;
+        let new = NewRelease::new(form.metadata().complete())?;
         self.change(async |snapshot| {
             let config = self.require_upload(snapshot, caller, index).await?;
-            let stored = snapshot.get_release(index, project.normal(), &version).await?;
-            if stored.is_some_and(|stored| stored.metadata == metadata) {
+            let stored = snapshot.get_release(index, new.project.normal(), &new.version).await?;
+            if stored.is_some_and(|stored| stored.metadata == new.metadata) {
                 return Ok(Decision::keep(()));
             }
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(config.changed_at)))
-                .with(Operation::PutRelease {
-                    index: index.clone(),
-                    project: project.clone(),
-                    version: Arc::clone(&version),
-                    metadata: metadata.clone(),
-                    existing: ExistingMetadata::Replace,
-                });
+                .with(new.put(index, ExistingMetadata::Replace));
             Ok(Decision::write(change, ()))
         })
         .await
@@ -166,16 +154,13 @@ impl Registry {
         file: Option<UploadedFile>,
     ) -> Result<UploadOutcome, UploadError> {
         let file = file.ok_or(UploadError::NoFile)?;
-        let (project, version, metadata) = check_form(form, &file.name)?;
+        let release = check_form(form, &file.name)?;
         check_digests(form, file.received.digests())?;
         let (received, core_metadata) = self.inspect_archive(&file.name, file.received).await?;
         let distribution = Distribution {
-            project,
-            version,
+            release,
             file_name: file.name.into(),
-            metadata,
-            sha256: received.digests().sha256,
-            size: received.size(),
+            content: Content::of(received.as_ref()),
             core_metadata: core_metadata.map(|body| (Sha256::of(&body), body)),
         };
         let (caller, index) = (caller.clone(), index.clone());
@@ -190,11 +175,12 @@ impl Registry {
         index: &IndexName,
         new: &Distribution,
     ) -> Result<UploadOutcome, UploadError> {
+        let (project, version) = (&new.release.project, &new.release.version);
         self.change(async |snapshot| {
             let config = self.require_upload(snapshot, caller, index).await?;
-            let links = snapshot.list_links(index, new.project.normal(), Some(&new.version)).await?;
+            let links = snapshot.list_links(index, project.normal(), Some(version)).await?;
             let old = find_link(&links, Relation::ReleaseFile, &new.file_name);
-            let placement = judge_placement(&config.value, old.map(|old| &old.value), &new.sha256);
+            let placement = judge_placement(&config.value, old.map(|old| &old.value), &new.content.sha256);
             if placement == Placement::Conflict {
                 return Err(UploadError::Conflict(new.file_name.to_string()));
             }
@@ -202,8 +188,8 @@ impl Registry {
                 .expect(Expectation::Index(index.clone(), Some(config.changed_at)))
                 .expect(Expectation::File {
                     index: index.clone(),
-                    project: new.project.clone(),
-                    version: Arc::clone(&new.version),
+                    project: project.clone(),
+                    version: Arc::clone(version),
                     file_name: Arc::clone(&new.file_name),
                     changed_at: old.map(|old| old.changed_at),
                 });
@@ -212,13 +198,15 @@ impl Registry {
                 return Ok(Decision::write(storing(change, index, new, old), UploadOutcome::Stored));
             }
             // The file stays, but its release may have new metadata, as with a registration.
-            let stored = snapshot.get_release(index, new.project.normal(), &new.version).await?;
-            if stored
-                .is_some_and(|stored| stored.metadata.clone().updated_with(&new.metadata) == stored.metadata)
-            {
+            let stored = snapshot.get_release(index, project.normal(), version).await?;
+            let same = |stored: Release| {
+                stored.metadata.clone().updated_with(&new.release.metadata) == stored.metadata
+            };
+            if stored.is_some_and(same) {
                 return Ok(Decision::keep(UploadOutcome::Identical));
             }
-            Ok(Decision::write(change.with(put_release(index, new)), UploadOutcome::Identical))
+            let change = change.with(new.release.put(index, ExistingMetadata::Update));
+            Ok(Decision::write(change, UploadOutcome::Identical))
         })
         .await
     }
@@ -257,38 +245,17 @@ impl Registry {
     }
 }
 
-/// The operation that brings the metadata of an upload into its release.
-fn put_release(index: &IndexName, new: &Distribution) -> Operation {
-    Operation::PutRelease {
-        index: index.clone(),
-        project: new.project.clone(),
-        version: Arc::clone(&new.version),
-        metadata: new.metadata.clone(),
-        existing: ExistingMetadata::Update,
-    }
-}
-
 /// Adds to a change the operations that store a distribution, in the place of an `old` one of its name.
 fn storing(change: ChangeSet, index: &IndexName, new: &Distribution, old: Option<Link>) -> ChangeSet {
-    let (who, when) = (change.who.clone(), change.when);
-    let mut change = change.with(put_release(index, new));
+    let NewRelease { project, version, .. } = &new.release;
+    let mut change = change.with(new.release.put(index, ExistingMetadata::Update));
     if let Some((sha256, body)) = &new.core_metadata {
         change = change.with(Operation::PutDocument(*sha256, body.clone()));
     }
-    let link = Link {
-        relation: Relation::ReleaseFile,
-        path: StoredPath::for_upload(index, &new.sha256, &new.file_name),
-        for_path: None,
-        file_name: Arc::clone(&new.file_name),
-        project: new.project.clone(),
-        version: Arc::clone(&new.version),
-        sha256: new.sha256,
-        size: new.size,
-        uploaded_at: when,
-        core_metadata: new.core_metadata.as_ref().map(|(sha256, _)| *sha256),
-        log: vec![LogEntry::Upload { who, when, dst: index.clone() }],
-    };
-    put_link(&mut change, index, old, link);
+    let path = StoredPath::for_upload(index, &new.content.sha256, &new.file_name);
+    let link = uploaded_link(&change, index, Relation::ReleaseFile, path, project, version, new.content);
+    let core_metadata = new.core_metadata.as_ref().map(|(sha256, _)| *sha256);
+    put_link(&mut change, index, old, Link { core_metadata, ..link });
     change
 }
 

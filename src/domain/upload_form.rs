@@ -10,6 +10,8 @@ use crate::pep::digest::FileDigests;
 use crate::pep::filename::{self, ArchiveKind};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::{NameError, ProjectName};
+use crate::storage::meta::{ExistingMetadata, Operation};
+use crate::storage::model::IndexName;
 
 /// The longest version that is taken, in bytes.
 const MAX_VERSION_BYTES: usize = 255;
@@ -52,11 +54,34 @@ impl UploadForm {
     }
 }
 
+/// A release as a form describes it.
+pub(super) struct NewRelease {
+    pub(super) project: ProjectName,
+    pub(super) version: Arc<str>,
+    pub(super) metadata: ReleaseMetadata,
+}
+
+impl NewRelease {
+    /// The release with these metadata, if name and version are good.
+    pub(super) fn new(metadata: ReleaseMetadata) -> Result<Self, MetadataError> {
+        let (project, version) = check_metadata(&metadata)?;
+        Ok(Self { project, version, metadata })
+    }
+
+    /// The operation that brings the metadata into an index.
+    pub(super) fn put(&self, index: &IndexName, existing: ExistingMetadata) -> Operation {
+        Operation::PutRelease {
+            index: index.clone(),
+            project: self.project.clone(),
+            version: Arc::clone(&self.version),
+            metadata: self.metadata.clone(),
+            existing,
+        }
+    }
+}
+
 /// All checks of a distribution's form and file name, in devpi's order.
-pub(super) fn check_form(
-    form: &UploadForm,
-    file_name: &str,
-) -> Result<(ProjectName, Arc<str>, ReleaseMetadata), UploadError> {
+pub(super) fn check_form(form: &UploadForm, file_name: &str) -> Result<NewRelease, UploadError> {
     let metadata = form.metadata();
     let (name, version) = (metadata.text("name"), metadata.text("version"));
     if !filename::contains_version(file_name, version) {
@@ -70,12 +95,12 @@ pub(super) fn check_form(
         let (file, project) = (python::quote(file_name), python::quote(name));
         return Err(UploadError::ForeignProject { file, project });
     }
-    let (project, version) = check_metadata(&metadata)?;
+    let release = NewRelease::new(metadata)?;
     filename::check_safe(file_name)?;
-    Ok((project, version, metadata))
+    Ok(release)
 }
 
-pub(super) fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<str>), MetadataError> {
+fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<str>), MetadataError> {
     let (name, version) = (metadata.text("name"), metadata.text("version"));
     if name.is_empty() {
         return Err(NameError::Missing.into());
@@ -137,13 +162,13 @@ mod tests {
             ("x", "1/0", "x-1/0.zip", "invalid metadata: Invalid package name or version (URL safety)"),
             ("x", "1.0", "../x-1.0.zip", "filename '../x-1.0.zip' does not match project name 'x'"),
         ] {
-            let error = check_form(&form(&[("name", name), ("version", version)]), file).unwrap_err();
+            let error = check_form(&form(&[("name", name), ("version", version)]), file).err().unwrap();
             assert_eq!(error.to_string(), text);
         }
         let long = "1".repeat(256);
         let error = check_form(&form(&[("name", "x"), ("version", &long)]), &format!("x-{long}.zip"));
         assert!(matches!(error, Err(UploadError::Metadata(MetadataError::LongVersion))));
-        let error = check_form(&form(&[("name", "x"), ("version", "1")]), "x/../../y-1.zip").unwrap_err();
+        let error = check_form(&form(&[("name", "x"), ("version", "1")]), "x/../../y-1.zip").err().unwrap();
         assert!(matches!(error, UploadError::FileName(_)), "{error}");
     }
 

@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
+use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::extract::body::Body;
@@ -78,26 +79,24 @@ impl Call {
     }
 
     /// The JSON body as an object.
-    pub(super) async fn json_object(
-        &mut self,
-    ) -> Result<serde_json::Map<String, serde_json::Value>, ApiError> {
+    pub(super) async fn json_object(&mut self) -> Result<Map<String, Value>, ApiError> {
         self.body.json_object(self.state.limits.json_body).await
     }
 
     /// The JSON body.
-    pub(super) async fn json(&mut self) -> Result<serde_json::Value, ApiError> {
+    pub(super) async fn json(&mut self) -> Result<Value, ApiError> {
         self.body.json(self.state.limits.json_body).await
     }
 }
 
 /// A field of a JSON object that must be a text if it is there; null counts as absent.
 pub(super) fn text_field<'a>(
-    fields: &'a serde_json::Map<String, serde_json::Value>,
+    fields: &'a Map<String, Value>,
     name: &str,
 ) -> Result<Option<&'a str>, ApiError> {
     match fields.get(name) {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(ApiError::message(StatusCode::BAD_REQUEST, format!("'{name}' must be a string"))),
     }
 }

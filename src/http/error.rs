@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION, WWW_AUTHENTICATE};
 use serde::Serialize;
 use tracing::{debug, error};
 
@@ -34,7 +34,7 @@ pub(super) struct ApiError {
     shape: Shape,
     message: String,
     detail: String,
-    headers: Vec<(actix_web::http::header::HeaderName, String)>,
+    headers: Vec<(HeaderName, String)>,
     cause: Option<anyhow::Error>,
 }
 
@@ -143,7 +143,7 @@ impl ApiError {
     }
 
     /// Adds a header.
-    pub(super) fn with_header(mut self, name: actix_web::http::header::HeaderName, value: &str) -> Self {
+    pub(super) fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }

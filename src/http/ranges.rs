@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::header::{HeaderMap, IF_RANGE, RANGE};
+use actix_web::http::header::{HeaderMap, HeaderValue, IF_RANGE, RANGE};
 
 /// Which part of a file a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,7 @@ pub(super) enum Requested {
 
 /// What a request asks for of a file of `size` bytes with this entity tag (without quotes) and modification time.
 pub(super) fn requested_range(headers: &HeaderMap, size: u64, etag: &str, modified: SystemTime) -> Requested {
-    let text =
-        |name| headers.get(name).and_then(|value: &actix_web::http::header::HeaderValue| value.to_str().ok());
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let Some(range) = text(RANGE) else { return Requested::Whole };
     if let Some(condition) = text(IF_RANGE)
         && !is_same(condition.trim(), etag, modified)

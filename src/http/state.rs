@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::cache::{FileCache, PageCache};
 use super::forwarded::TrustedProxies;
 use super::urls::BaseUrl;
@@ -33,9 +35,9 @@ pub struct State {
 
 impl State {
     /// Counters for `+status`: name, kind and value, under devpi's names where it has the like.
-    pub(super) fn metrics(&self) -> serde_json::Value {
+    pub(super) fn metrics(&self) -> Value {
         let (pages, page_bytes) = self.pages.usage();
-        serde_json::json!([
+        json!([
             ["devpi_server_storage_cache_size", "gauge", page_bytes],
             ["devpi_server_storage_cache_items", "gauge", pages],
             ["devpi_server_relpath_cache_items", "gauge", self.files.usage()],

@@ -1,6 +1,6 @@
 //! File names of distributions: which of them the server accepts, and what they say.
 //!
-//! File names are kept literally. The checks of an upload are those of the Python server: they
+//! File names are kept literally. The checks of an upload are those of devpi: they
 //! are loose (a name only has to begin with the project and contain the version), and only
 //! [`check_safe`] is stricter, as file names become keys of stored files.
 //!
@@ -108,7 +108,7 @@ pub fn could_be_distribution(file_name: &str) -> bool {
 
 /// Whether this is the name of a wheel, whose metadata may be offered beside it.
 ///
-/// Case counts here, as it does for the Python server and for installers.
+/// Case counts here, as it does for devpi and for installers.
 pub fn is_wheel(file_name: &str) -> bool {
     file_name.strip_suffix(".whl").is_some_and(|stem| !stem.is_empty())
 }
@@ -148,7 +148,7 @@ fn escape_version(version: &str) -> Cow<'_, str> {
 
 /// Whether the normalised file name begins with the normal form of the project.
 ///
-/// Only a prefix: `xyz-1.0.zip` belongs to project `x`, as it does for the Python server.
+/// Only a prefix: `xyz-1.0.zip` belongs to project `x`, as it does for devpi.
 pub fn belongs_to(file_name: &str, project: &ProjectName) -> bool {
     ProjectName::from_url(file_name).normal().starts_with(project.normal())
 }

@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for ProjectName {
 
 /// Why a name may not be uploaded.
 ///
-/// All texts but the one for length are those of the Python server, which clients show as they
+/// All texts but the one for length are those of devpi, which clients show as they
 /// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Given name and normal form, as the Python server normalises.
+    /// Given name and normal form, as devpi normalises.
     const NORMAL_FORMS: &[(&str, &str)] = &[
         ("", ""),
         ("abc", "abc"),

@@ -2,7 +2,7 @@
 //!
 //! The server keeps versions literally: `1.0` and `1.0.0` are two releases. They sort as PEP 440
 //! says; strings PEP 440 refuses (`2004d`, `1.0-foo`) sort before all others, and among
-//! themselves by the key that setuptools used before PEP 440, which the Python server still
+//! themselves by the key that setuptools used before PEP 440, which devpi still
 //! applies. So a listing never fails over an old version string.
 //!
 //! Not here: version specifiers, and rewriting a version into its normal form.
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// Versions in ascending order as the Python server sorts them, those that mean the same by
+    /// Versions in ascending order as devpi sorts them, those that mean the same by
     /// their literal string.
     const ASCENDING: &str = "
         dev alpha bar final foo v 0.x x é 1.0.dev2.post1 1.0-bar 1.0-pre-x 1.0-rc1x 1..0 1.0-foo

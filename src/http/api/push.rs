@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
+use tracing::info;
 
 use crate::domain::acl::Caller;
 use crate::domain::push::{PushSource, Pushed, PushedFiles, PushedRelease};
@@ -66,15 +67,15 @@ async fn publish(
 ) -> Result<HttpResponse, ApiError> {
     // devpi lets everybody make the server send requests to any URL and shows the answers: the difference
     // `anonymous-push`.
-    if caller.name().is_none() {
+    let Some(user) = caller.name() else {
         return Err(ApiError::message(StatusCode::UNAUTHORIZED, "user None cannot push to other servers"));
-    }
+    };
     let required = |key| {
         let missing = || ApiError::message(StatusCode::BAD_REQUEST, format!("'{key}' is missing"));
         text_field(request, key)?.ok_or_else(missing)
     };
-    let (url, user, password) = (required("posturl")?, required("username")?, required("password")?);
-    let destination = Destination::new(url, user, SecretString::from(password));
+    let (url, login, password) = (required("posturl")?, required("username")?, required("password")?);
+    let destination = Destination::new(url, login, SecretString::from(password));
     let destination = destination.ok_or_else(|| {
         ApiError::message(StatusCode::BAD_REQUEST, format!("{} is not a HTTP URL", quote(url)))
     })?;
@@ -82,6 +83,8 @@ async fn publish(
         Some(flag) if is_truthy(flag) => Registration::First,
         _ => Registration::Skipped,
     };
+    let (index, release, host) = (&source.index, &source.release, destination.host());
+    info!(user = &**user, %index, %release, host, "{user} pushes {release} of {index} to {host}");
     let (publisher, names) = (&call.state.publisher, Names::of(&source));
     let published = publisher.publish(call.registry(), source, destination, registration).await?;
     // The last step decides, as in devpi.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::login::token_result;
 use crate::auth::password::{check_hash, check_salted_hash};
+use crate::domain::quote;
 use crate::domain::user::{NewPassword, UserView};
 use crate::http::call::{Call, text_field};
 use crate::http::envelope;
@@ -59,7 +60,7 @@ pub(in crate::http) async fn modify(call: &mut Call, user: &str) -> Result<HttpR
 pub(in crate::http) async fn delete(call: &Call, user: &str) -> Result<HttpResponse, ApiError> {
     let caller = call.caller().await?;
     call.registry().delete_user(&caller, user).await?;
-    let text = format!("user {} deleted", crate::domain::quote(user));
+    let text = format!("user {} deleted", quote(user));
     Ok(envelope::message(StatusCode::OK, &text))
 }
 

@@ -1,6 +1,6 @@
 //! Credentials of a request (`server-api` section 6.3).
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
@@ -12,8 +12,7 @@ const X_DEVPI_AUTH: HeaderName = HeaderName::from_static("x-devpi-auth");
 /// The credentials in `X-Devpi-Auth`, else those of Basic authentication. What cannot be decoded is not there; what
 /// can be decoded counts, even if it is wrong and the other header is right.
 pub(in crate::http) fn credentials(headers: &HeaderMap) -> Option<Credentials> {
-    let text =
-        |name| headers.get(name).and_then(|value: &actix_web::http::header::HeaderValue| value.to_str().ok());
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let own = text(X_DEVPI_AUTH).and_then(decode);
     own.or_else(|| {
         let (scheme, value) = text(AUTHORIZATION)?.split_once(' ')?;

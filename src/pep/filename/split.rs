@@ -1,6 +1,6 @@
 //! What a file name says: project, version and the rest.
 //!
-//! The split is that of the Python server in every corner, as the order of simple pages depends
+//! The split is that of devpi in every corner, as the order of simple pages depends
 //! on it. It knows nothing of the project the file was uploaded to, so it guesses; it never
 //! fails. Names are taken to be without line breaks.
 
@@ -17,7 +17,7 @@ pub struct SplitFileName<'a> {
     pub suffix: &'a str,
 }
 
-/// Splits a file name as the Python server does, without asking whether the extension is known.
+/// Splits a file name as devpi does, without asking whether the extension is known.
 pub fn split_file_name(file_name: &str) -> SplitFileName<'_> {
     if let Some(split) = split_wheel(file_name) {
         return split;
@@ -32,7 +32,7 @@ pub fn split_file_name(file_name: &str) -> SplitFileName<'_> {
 fn split_wheel(file_name: &str) -> Option<SplitFileName<'_>> {
     let stem = file_name.strip_suffix(".whl")?;
     if has_extension(stem, "tar") {
-        // For the Python server the extension is `.tar.whl` then.
+        // For devpi the extension is `.tar.whl` then.
         return None;
     }
     let (project, rest) = split_dash(stem)?;
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// File name, and the project, version and suffix the Python server finds in it.
+    /// File name, and the project, version and suffix devpi finds in it.
     const SPLITS: &[(&str, &str, &str, &str)] = &[
         ("Foo_Bar-1.0-py3-none-any.whl", "Foo_Bar", "1.0", "-py3-none-any.whl"),
         ("foo-1.0-1-py3-none-any.whl", "foo", "1.0", "-py3-none-any.whl"),

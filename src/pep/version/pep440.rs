@@ -103,7 +103,7 @@ impl Pep440 {
     }
 }
 
-/// What the Python server strips from the ends of a version.
+/// What devpi strips from the ends of a version.
 fn is_python_space(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
