@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tracing::info;
 
-use super::program::Fatal;
+use super::console::Fatal;
 use crate::auth::secret::Secret;
 use crate::config::CommonOptions;
 use crate::telemetry;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::Map;
 use tracing::info;
 
-use super::program::Fatal;
+use super::console::Fatal;
 use super::serverdir::{self, ServerDir};
 use crate::auth::password::{PasswordHasher, check_hash};
 use crate::config::{CommonOptions, InitOptions, LimitOptions, StorageOptions};

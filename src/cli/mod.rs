@@ -1,5 +1,6 @@
 //! The programs. This is the only place that names concrete stores and wires everything together.
 
+mod console;
 mod gen_secret;
 mod init;
 mod passwd;

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
 use tracing::info;
 
-use super::program::Fatal;
+use super::console::{Fatal, say};
 use super::serverdir::{self, ServerDir};
 use crate::auth::password::PasswordHasher;
 use crate::config::{CommonOptions, LimitOptions, StorageOptions};
@@ -67,7 +67,7 @@ fn ask_password(user: &str) -> anyhow::Result<SecretString> {
         if first.expose_secret() == second.expose_secret() {
             return Ok(first);
         }
-        super::program::say("password don't match")?;
+        say("password don't match")?;
     }
     Err(Fatal::new("no password set").into())
 }

@@ -13,17 +13,6 @@ use crate::config::{ConfigFileError, Layered, layer};
 /// The status after a configuration file with the wrong structure (as in devpi).
 const BAD_CONFIG_FILE: u8 = 4;
 
-/// Why a program ends before its work is done. It is printed as `fatal: …`, and the exit status is 1.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Fatal(String);
-
-impl Fatal {
-    pub(super) fn new(text: impl ToString) -> Self {
-        Self(text.to_string())
-    }
-}
-
 /// Runs the program that the name under which it was started asks for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
@@ -69,9 +58,4 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
     let _unwritable = writeln!(stderr, "fatal: {error:#}");
     ExitCode::FAILURE
-}
-
-/// Prints a line for the person who started the program.
-pub(super) fn say(line: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout().lock(), "{line}")
 }

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::console::{Fatal, say};
 use super::init::{RootPassword, initialise};
-use super::program::{Fatal, say};
 use super::serverdir::{self, ServerDir};
 use crate::auth::authenticator::{AuthError, Authenticator, Credentials};
 use crate::auth::secret::Secret;

@@ -18,7 +18,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::program::Fatal;
+use super::console::Fatal;
 use crate::config::{LimitOptions, StorageOptions};
 use crate::domain::Registry;
 use crate::domain::acl::AccessPolicy;

@@ -2,16 +2,10 @@
 
 use std::sync::Arc;
 
-use super::index_config::IndexConfig;
+use super::index_config::{ANONYMOUS, AUTHENTICATED, IndexConfig};
 
 /// The name of the user who may do everything in the default mode.
 pub const ROOT: &str = "root";
-
-/// Everybody, also without credentials.
-pub const ANONYMOUS: &str = ":ANONYMOUS:";
-
-/// Everybody with valid credentials.
-pub const AUTHENTICATED: &str = ":AUTHENTICATED:";
 
 /// Who asks for something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 
 use serde_json::{Map, Value};
 
-use super::acl::{ANONYMOUS, AUTHENTICATED};
 use super::python;
 use crate::pep::name::ProjectName;
 use crate::storage::model::{IndexName, IndexSettings};
@@ -14,6 +13,12 @@ pub const STAGE: &str = "stage";
 
 /// The type of an index that shows what another server has.
 pub const MIRROR: &str = "mirror";
+
+/// In access lists: everybody, also without credentials.
+pub const ANONYMOUS: &str = ":ANONYMOUS:";
+
+/// In access lists: everybody with valid credentials.
+pub const AUTHENTICATED: &str = ":AUTHENTICATED:";
 
 /// What an index is fed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

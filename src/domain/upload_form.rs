@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use super::python;
-use super::upload::UploadError;
+use crate::archive::ArchiveError;
 use crate::pep::digest::FileDigests;
-use crate::pep::filename::{self, ArchiveKind};
+use crate::pep::filename::{self, ArchiveKind, FileNameError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::{NameError, ProjectName};
+use crate::storage::StorageError;
 use crate::storage::meta::{ExistingMetadata, Operation};
 use crate::storage::model::IndexName;
 
@@ -18,6 +19,73 @@ const MAX_VERSION_BYTES: usize = 255;
 
 /// The length of an uncut BLAKE2b hash in hexadecimal digits.
 const FULL_BLAKE2_DIGITS: usize = 128;
+
+/// Why an upload was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// There is no such index.
+    #[error("The stage {0} could not be found.")]
+    UnknownIndex(IndexName),
+    /// The caller is anonymous, and anonymous callers may not upload here.
+    #[error("authentication is needed")]
+    Unauthenticated,
+    /// The caller may not upload here.
+    #[error("no permission to submit")]
+    Forbidden,
+    /// The form has no file.
+    #[error("content file field not found")]
+    NoFile,
+    /// The file's name does not have the version in it.
+    #[error("filename {file} does not contain version {version}")]
+    ForeignVersion {
+        /// The file's name, quoted.
+        file: String,
+        /// The version, quoted.
+        version: String,
+    },
+    /// The file's name does not end like a distribution's.
+    #[error("{0} is not a valid archive name")]
+    NoArchiveName(String),
+    /// The file's name does not begin with the project's.
+    #[error("filename {file} does not match project name {project}")]
+    ForeignProject {
+        /// The file's name, quoted.
+        file: String,
+        /// The project's name, quoted.
+        project: String,
+    },
+    /// The file's name cannot be kept as it is.
+    #[error(transparent)]
+    FileName(#[from] FileNameError),
+    /// The metadata are not acceptable.
+    #[error("invalid metadata: {0}")]
+    Metadata(#[from] MetadataError),
+    /// A digest in the form is not the file's.
+    #[error("{field} {sent} does not match the uploaded file")]
+    WrongDigest {
+        /// The field of the form.
+        field: &'static str,
+        /// What it says, quoted.
+        sent: String,
+    },
+    /// The file is not the archive that its name promises.
+    #[error("{file} is not a valid archive: {cause}")]
+    BrokenArchive {
+        /// The file's name, quoted.
+        file: String,
+        /// What is wrong with it.
+        cause: ArchiveError,
+    },
+    /// Documentation came without a version, and the project has none.
+    #[error("doczip has no version and {0} has no releases to derive one from")]
+    NoReleases(String),
+    /// The index is not volatile and has a file of this name with other content.
+    #[error("{0} already exists in non-volatile index")]
+    Conflict(String),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
 
 /// What is wrong with the metadata of an upload.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

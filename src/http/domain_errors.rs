@@ -11,7 +11,7 @@ use crate::domain::index::IndexError;
 use crate::domain::project::ProjectError;
 use crate::domain::push::PushError;
 use crate::domain::tox_result::ToxResultError;
-use crate::domain::upload::UploadError;
+use crate::domain::upload_form::UploadError;
 use crate::domain::user::UserError;
 use crate::publish::PublishError;
 use crate::storage::StorageError;
