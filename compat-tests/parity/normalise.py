@@ -20,6 +20,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r'("when": )\[[\s\d,]*\]', r"\1<time>"),
         (r"toxresult-\d{14}-", "toxresult-<time>-"),
         (r"• \d\d:\d\d • .*", "• <progress>"),
+        # twine breaks lines at 80 columns, also within a path.
+        (r"(Using configuration from)\s[\s\S]{1,400}?\.pypirc", r"\1 <file>"),
         (r"\(\d[\d.=+a-z\[\]]* seconds\)", "(<duration>)"),
         (r"\bpid=\d+", "pid=<number>"),
         (r"\bin \d+\.\d+ seconds", "in <duration>"),
