@@ -123,3 +123,30 @@ async fn all_users_are_listed_with_their_indexes() {
     assert_eq!(listed["alice"]["indexes"]["dev"]["volatile"], true);
     assert!(!listed.to_string().contains("argon2"), "{listed}");
 }
+
+/// devpi-server up to version 4 kept SHA-256 of a salt and the password.
+#[actix_web::test]
+async fn a_hash_of_an_old_release_is_good_for_a_login_and_then_renewed() {
+    let server = TestServer::new().start().await;
+    let anonymous = server.anonymous();
+    // By Python: hashlib.sha256(salt + b"old-secret").hexdigest()
+    let hash = "43bbbd0c8f918364f0c4587ce3147c56874929e6ade1863b7877e06291013ac5";
+    let salt = "bm90IGEgcmFuZG9tIG9uZQ==";
+    let body = json!({"password": null, "pwhash": hash, "pwsalt": salt});
+    let created = anonymous.put("alice", body).await;
+    assert!(created.expect(201).json()["result"].get("pwsalt").is_none());
+    let login = async |password: &str| {
+        let body = json!({"user": "alice", "password": password});
+        let request = anonymous.request("POST", "+login").header("Accept", "application/json").json(&body);
+        anonymous.send(request).await
+    };
+    let before = server.serial().await;
+    login("wrong").await.expect(401);
+    assert_eq!(server.serial().await, before);
+    for _ in ["renewing it", "renewed"] {
+        login("old-secret").await.expect(200);
+        assert_eq!(server.serial().await, before + 1);
+    }
+    login(hash).await.expect(401);
+    anonymous.put("bob", json!({"password": "x", "pwhash": "abc", "pwsalt": salt})).await.expect(400);
+}
