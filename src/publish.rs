@@ -5,7 +5,7 @@
 
 mod session;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use secrecy::SecretString;
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -174,8 +175,7 @@ impl Publisher {
     ) -> Result<Vec<Published>, PublishError> {
         let (publisher, registry) = (Arc::clone(self), Arc::clone(registry));
         let work = self.tasks.spawn_local(async move {
-            let client = publisher.client.get_or_try_init(async || publisher.make_client()).await;
-            let client = client.map_err(PublishError::Failed)?;
+            let client = publisher.client().await.map_err(PublishError::Failed)?;
             let _permit =
                 publisher.permits.acquire().await.map_err(|error| PublishError::Failed(error.into()))?;
             // Nothing is sent of a release that is not there as a whole.
@@ -202,20 +202,29 @@ impl Publisher {
         self.tasks.wait().await;
     }
 
-    fn make_client(&self) -> anyhow::Result<Client> {
-        // Redirects are not followed: a form would not be sent on, and the password not to another host.
-        let mut client = Client::builder()
-            .user_agent(format!("devpi-server/{DEVPI_VERSION} (wheelhouse {VERSION})"))
-            .connect_timeout(self.limits.idle)
-            .redirect(Policy::none());
-        if let Some(path) = &self.more_authorities {
-            let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
-                client = client.add_root_certificate(certificate);
-            }
-        }
-        Ok(client.build()?)
+    async fn client(&self) -> anyhow::Result<&Client> {
+        let make = async || {
+            let (limits, more_authorities) = (self.limits, self.more_authorities.clone());
+            // Certificates are read from files.
+            spawn_blocking(move || make_client(limits, more_authorities.as_deref())).await?
+        };
+        self.client.get_or_try_init(make).await
     }
+}
+
+fn make_client(limits: PublishLimits, more_authorities: Option<&Path>) -> anyhow::Result<Client> {
+    // Redirects are not followed: a form would not be sent on, and the password not to another host.
+    let mut client = Client::builder()
+        .user_agent(format!("devpi-server/{DEVPI_VERSION} (wheelhouse {VERSION})"))
+        .connect_timeout(limits.idle)
+        .redirect(Policy::none());
+    if let Some(path) = more_authorities {
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
+            client = client.add_root_certificate(certificate);
+        }
+    }
+    Ok(client.build()?)
 }
 
 #[cfg(test)]
