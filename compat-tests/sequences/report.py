@@ -34,7 +34,7 @@ def lines(found: Mapping[str, int]) -> list[str]:
         *of_judge.difference_lines(differences),
         f"{found['sequences']} sequences of {found['operations']} operations, {found['refused']} of which refused; "
         f"{found['requests']} requests to each server",
-        f"{found['parted']} left early since devpi kept half of what it refused (no-half-changes)",
+        f"{found['parted']} left early since the states part as listed (no-half-changes, push-onto-itself)",
         f"{found['disagreeing']} disagree",
     ]
 
