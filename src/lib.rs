@@ -4,9 +4,12 @@
 //! - [`ascii_json`] - JSON in the layout of Python's `json` module.
 //! - [`auth`] - passwords, login tokens, credentials.
 //! - [`cli`] - the programs, and the only place that names concrete stores.
+//! - [`clock`] - the time.
 //! - [`config`] - options and where their values come from.
 //! - [`domain`] - the rules, without HTTP and without SQL.
 //! - [`http`] - everything that knows HTTP.
+//! - [`mirror`] - indexes that show what another server has.
+//! - [`outgoing`] - what requests to other servers have in common.
 //! - [`pep`] - values that the packaging specifications define.
 //! - [`publish`] - sending releases to other index servers.
 //! - [`storage`] - traits of the stores, and their backends.
@@ -17,9 +20,12 @@ pub mod archive;
 pub mod ascii_json;
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod mirror;
+pub mod outgoing;
 pub mod pep;
 pub mod publish;
 pub mod storage;

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use secrecy::SecretString;
@@ -22,8 +21,8 @@ use self::session::Session;
 use crate::domain::Registry;
 use crate::domain::file::FileError;
 use crate::domain::push::PushSource;
+use crate::outgoing;
 use crate::storage::model::StoredPath;
-use crate::version::{DEVPI_VERSION, VERSION};
 
 /// Bounds of a [`Publisher`].
 #[derive(Clone, Copy, Debug)]
@@ -155,8 +154,6 @@ impl Publisher {
     /// A publisher that trusts the certificate authorities of the system, and those in the PEM file
     /// `more_authorities`.
     pub fn new(limits: PublishLimits, more_authorities: Option<PathBuf>) -> Self {
-        // For all clients of this process. Somebody else may have installed it before; it is the same one.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
         let permits = Semaphore::new(limits.parallel);
         Self { client: OnceCell::new(), more_authorities, limits, permits, tasks: TaskTracker::new() }
     }
@@ -214,17 +211,8 @@ impl Publisher {
 
 fn make_client(limits: PublishLimits, more_authorities: Option<&Path>) -> anyhow::Result<Client> {
     // Redirects are not followed: a form would not be sent on, and the password not to another host.
-    let mut client = Client::builder()
-        .user_agent(format!("devpi-server/{DEVPI_VERSION} (wheelhouse {VERSION})"))
-        .connect_timeout(limits.idle)
-        .redirect(Policy::none());
-    if let Some(path) = more_authorities {
-        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
-            client = client.add_root_certificate(certificate);
-        }
-    }
-    Ok(client.build()?)
+    let client = outgoing::client_builder(more_authorities)?;
+    Ok(client.connect_timeout(limits.idle).redirect(Policy::none()).no_gzip().build()?)
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use super::password::{PasswordError, PasswordHasher, is_current};
 use super::secret::{KeyCost, Secret};
 use super::token::{Claims, TokenSigner, Verdict};
 use super::users::UserCache;
+use crate::clock::Clock;
 use crate::domain::Registry;
 use crate::domain::acl::Caller;
-use crate::domain::clock::Clock;
 use crate::storage::StorageError;
 use crate::storage::model::UserRecord;
 

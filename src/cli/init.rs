@@ -5,18 +5,22 @@ use std::path::Path;
 use anyhow::Context;
 use clap::Args;
 use secrecy::SecretString;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tracing::info;
 
 use super::console::Fatal;
 use super::serverdir::{self, ServerDir};
 use crate::auth::password::{PasswordHasher, check_hash};
 use crate::config::{CommonOptions, InitOptions, LimitOptions, StorageOptions};
-use crate::domain::acl::{AccessPolicy, Caller, ROOT};
+use crate::domain::acl::{Caller, ROOT};
 use crate::domain::user::NewPassword;
+use crate::storage::model::IndexName;
 use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Initialise a new devpi-server directory.";
+
+/// PyPI, the upstream of root/pypi.
+const PYPI: &str = "https://pypi.org";
 
 /// The options of `devpi-init`.
 #[derive(Args, Debug)]
@@ -34,11 +38,39 @@ pub(super) struct Options {
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
     let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     let path = serverdir::path(&options.storage)?;
+    let contents = Contents::of(&options.init);
     let password = match options.init.root_passwd_hash {
         Some(hash) => RootPassword::Hash(hash),
         None => RootPassword::Text(options.init.root_passwd.into()),
     };
-    actix_web::rt::System::new().block_on(initialise(&path, password, &options.limits))
+    actix_web::rt::System::new().block_on(initialise(&path, password, contents, &options.limits))
+}
+
+/// With what a new server starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// The user root.
+    Root,
+    /// The user root with the index root/pypi, the mirror of PyPI.
+    RootWithPypi,
+}
+
+impl Contents {
+    pub(super) fn of(options: &InitOptions) -> Self {
+        if options.no_root_pypi { Self::Root } else { Self::RootWithPypi }
+    }
+}
+
+/// root/pypi as devpi makes it.
+fn pypi_settings() -> Map<String, Value> {
+    let settings = [
+        ("type", Value::from("mirror")),
+        ("volatile", false.into()),
+        ("title", "PyPI".into()),
+        ("mirror_url", format!("{PYPI}/simple/").into()),
+        ("mirror_web_url_fmt", format!("{PYPI}/project/{{name}}/").into()),
+    ];
+    Map::from_iter(settings.map(|(key, value)| (key.to_owned(), value)))
 }
 
 /// The password of the user root.
@@ -49,10 +81,11 @@ pub(super) enum RootPassword {
     Hash(String),
 }
 
-/// Makes a new server directory with the user root.
+/// Makes a new server directory.
 pub(super) async fn initialise(
     path: &Path,
     password: RootPassword,
+    contents: Contents,
     limits: &LimitOptions,
 ) -> anyhow::Result<()> {
     let hash = match password {
@@ -63,11 +96,19 @@ pub(super) async fn initialise(
         }
     };
     ServerDir::create(path, limits, async |stores| {
-        let registry = stores.registry(AccessPolicy::default(), limits, Vec::new()).await?;
+        let registry = stores.registry_for_tool(limits).await?;
         registry
             .create_user(&Caller::anonymous(), ROOT, NewPassword::Hash(hash), &Map::new())
             .await
             .context("cannot create the user root")?;
+        if contents == Contents::RootWithPypi {
+            let root = Caller::user(ROOT, Vec::new());
+            let index = IndexName::new(ROOT, "pypi");
+            registry
+                .create_index(&root, &index, &pypi_settings())
+                .await
+                .context("cannot create root/pypi")?;
+        }
         Ok(registry.close().await?)
     })
     .await?;

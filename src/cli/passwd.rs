@@ -11,7 +11,7 @@ use super::console::{Fatal, say};
 use super::serverdir::{self, ServerDir};
 use crate::auth::password::PasswordHasher;
 use crate::config::{CommonOptions, LimitOptions, StorageOptions};
-use crate::domain::acl::{AccessPolicy, Caller, ROOT};
+use crate::domain::acl::{Caller, ROOT};
 use crate::domain::quote;
 use crate::domain::user::NewPassword;
 use crate::telemetry;
@@ -49,7 +49,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
 
 async fn set_password(directory: &ServerDir, user: &str, limits: &LimitOptions) -> anyhow::Result<()> {
     let stores = directory.open_stores(limits)?;
-    let registry = stores.registry(AccessPolicy::default(), limits, Vec::new()).await?;
+    let registry = stores.registry_for_tool(limits).await?;
     if registry.find_user_record(user).await?.is_none() {
         return Err(Fatal::new(format!("user {} not found", quote(user))).into());
     }

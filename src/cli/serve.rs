@@ -1,7 +1,9 @@
 //! `devpi-server`: the server.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use base64::Engine;
@@ -9,21 +11,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{ArgAction, Args};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::console::{Fatal, say};
-use super::init::{RootPassword, initialise};
+use super::init::{Contents, RootPassword, initialise};
 use super::serverdir::{self, ServerDir};
 use crate::auth::authenticator::{AuthError, Authenticator, Credentials};
 use crate::auth::secret::Secret;
 use crate::auth::users::UserCache;
+use crate::clock::Clock;
 use crate::config::{
-    CommonOptions, InitOptions, LimitOptions, ListenOptions, Role, SecurityOptions, StorageOptions,
-    UnusedOptions,
+    CommonOptions, InitOptions, LimitOptions, ListenOptions, MirrorOptions, Role, SecurityOptions,
+    StorageOptions, UnusedOptions,
 };
 use crate::domain::acl::ROOT;
-use crate::domain::clock::Clock;
 use crate::domain::stale::StaleObserver;
 use crate::http::server::{self, Listener};
 use crate::http::{FileCache, NodeInfo, PageCache, State};
@@ -38,6 +41,9 @@ const PASSWORD_VARIABLE: &str = "DEVPI_PASSWORD";
 
 /// The variables with a file of certificate authorities, the first that is set.
 const AUTHORITY_VARIABLES: [&str; 2] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
+
+/// How long requests to upstreams may take to notice that the server stops.
+const UPSTREAM_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// How many files are open for other things than connections.
 const RESERVED_FILES: usize = 128;
@@ -65,6 +71,8 @@ pub(super) struct Options {
     #[command(flatten)]
     storage: StorageOptions,
     #[command(flatten)]
+    mirrors: MirrorOptions,
+    #[command(flatten)]
     security: SecurityOptions,
     #[command(flatten)]
     limits: LimitOptions,
@@ -90,14 +98,26 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
     if options.storage.role == Role::Replica {
         return Err(Fatal::new("running as a replica is not supported yet by this server").into());
     }
-    actix_web::rt::System::new().block_on(serve(options))
+    // Files from upstreams are decrypted, hashed and counted here, not where clients are answered.
+    let upstream = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, NonZero::get))
+        .thread_name("upstream")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let served = actix_web::rt::System::new().block_on(serve(options, upstream.handle().clone()));
+    upstream.shutdown_timeout(UPSTREAM_SHUTDOWN);
+    served
 }
 
-async fn serve(options: Options) -> anyhow::Result<()> {
+async fn serve(options: Options, upstream: Handle) -> anyhow::Result<()> {
     // Before anything slow: the first process of a container loses signals that nobody handles.
     let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
     let settings = options.listen.http_settings().map_err(Fatal::new)?;
+    let netrc = std::env::var_os("NETRC").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let mirrors = options.mirrors.mirrors(options.limits.mirror(), more_authorities(), netrc);
+    let mirrors = mirrors.map_err(Fatal::new)?;
     let publisher = Arc::new(Publisher::new(options.limits.publish(), more_authorities()));
     let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let given = given.map(SecretString::from);
@@ -117,7 +137,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let files =
         Arc::new(FileCache::new(options.limits.file_cache_items, options.limits.core_metadata_cache_size));
     let observers: Vec<Arc<dyn StaleObserver>> = vec![users.clone(), pages.clone(), files.clone()];
-    let registry = stores.registry(options.security.policy(), &options.limits, observers).await?;
+    let policy = options.security.policy();
+    let registry = stores.registry(policy, &options.limits, mirrors, upstream, observers).await?;
     let registry = Arc::new(registry);
     let removed = registry.sweep().await.context("cannot sweep the file store")?;
     if removed > 0 {
@@ -179,8 +200,9 @@ async fn initialise_first(
     given: Option<SecretString>,
     options: &Options,
 ) -> anyhow::Result<bool> {
+    let contents = Contents::of(&options.initialisation);
     if let Some(password) = given {
-        initialise(path, RootPassword::Text(password), &options.limits).await?;
+        initialise(path, RootPassword::Text(password), contents, &options.limits).await?;
         return Ok(false);
     }
     let mut bytes = [0; GENERATED_PASSWORD_BYTES];
@@ -188,7 +210,7 @@ async fn initialise_first(
     let password = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
     say(&format!("\nThe password of the user root is\n\n    {}\n", password.expose_secret()))?;
     say("It is not shown again.\n")?;
-    initialise(path, RootPassword::Text(password), &options.limits).await?;
+    initialise(path, RootPassword::Text(password), contents, &options.limits).await?;
     Ok(true)
 }
 

@@ -16,14 +16,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::console::Fatal;
+use crate::clock::Clock;
 use crate::config::{LimitOptions, StorageOptions};
 use crate::domain::Registry;
 use crate::domain::acl::AccessPolicy;
-use crate::domain::clock::Clock;
 use crate::domain::stale::StaleObserver;
+use crate::mirror::{MirrorOptions, Mirrors};
 use crate::storage::StorageError;
 use crate::storage::files::FileStore;
 use crate::storage::fs::DirectoryStore;
@@ -174,14 +176,25 @@ impl ServerDir {
 }
 
 impl Stores {
-    /// The rules over these stores.
+    /// The rules over these stores, with mirrors whose requests run on `runtime`.
     pub(super) async fn registry(
         self,
         policy: AccessPolicy,
         limits: &LimitOptions,
+        mirrors: MirrorOptions,
+        runtime: Handle,
         observers: Vec<Arc<dyn StaleObserver>>,
     ) -> Result<Registry, StorageError> {
-        Registry::open(self.meta, self.files, policy, Clock::system(), limits.registry(), observers).await
+        let (clock, limits) = (Clock::system(), limits.registry());
+        let mirrors = Mirrors::new(Arc::clone(&self.meta), Arc::clone(&self.files), clock, mirrors, runtime);
+        Registry::open(self.meta, self.files, Arc::new(mirrors), policy, clock, limits, observers).await
+    }
+
+    /// The rules over these stores, for programs that change something and end.
+    pub(super) async fn registry_for_tool(self, limits: &LimitOptions) -> Result<Registry, StorageError> {
+        let (mirrors, runtime) =
+            (MirrorOptions { offline: true, ..MirrorOptions::default() }, Handle::current());
+        self.registry(AccessPolicy::default(), limits, mirrors, runtime, Vec::new()).await
     }
 }
 

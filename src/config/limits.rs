@@ -8,6 +8,7 @@ use crate::archive;
 use crate::auth::authenticator::AuthLimits;
 use crate::domain::RegistryLimits;
 use crate::http::HttpLimits;
+use crate::mirror::MirrorLimits;
 use crate::publish::PublishLimits;
 use crate::storage::fs::DirectoryLimits;
 use crate::storage::sqlite::SqliteLimits;
@@ -85,6 +86,39 @@ pub struct LimitOptions {
     /// How much of a file is read and sent at once, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u64).range(1..))]
     pub download_piece_size: u64,
+    /// How much of a file that is being fetched from an upstream is sent to one client at once, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(1..))]
+    pub upstream_piece_size: u64,
+    /// How many pages and small documents are asked for at upstreams at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    pub parallel_upstream_pages: usize,
+    /// How many files are fetched from upstreams at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    pub parallel_upstream_files: usize,
+    /// Largest page of an upstream, in bytes; the list of all projects is one.
+    #[arg(long, value_name = "BYTES", default_value_t = 268_435_456)]
+    pub max_upstream_page_size: usize,
+    /// Largest file of an upstream, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 17_179_869_184)]
+    pub max_upstream_file_size: u64,
+    /// How long an upstream may take for a page when nobody waits any more, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub upstream_page_timeout: u64,
+    /// How long at the most a failed request to an upstream is not repeated, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub upstream_retry_pause: u64,
+    /// After how many failures in a row to reach it an upstream is left alone for a while; 0 for never.
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    pub upstream_breaker_failures: u32,
+    /// How often a file that an upstream cut off is taken up again without getting further.
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    pub upstream_resumes: usize,
+    /// Memory for pages of upstreams, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
+    pub upstream_page_memory: u64,
+    /// How many projects of upstreams are remembered as checked or missing.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    pub upstream_projects_remembered: usize,
     /// How many connections may be open at once.
     #[arg(long, value_name = "COUNT", default_value_t = 25_000)]
     pub connection_limit: usize,
@@ -123,6 +157,7 @@ impl LimitOptions {
             drained: self.drained_body_size,
             body_idle: Duration::from_secs(self.body_idle_timeout),
             download_piece: self.download_piece_size,
+            upstream_piece: self.upstream_piece_size,
             connections: self.connection_limit,
             request_head: Duration::from_secs(self.request_head_timeout),
             keep_alive: Duration::from_secs(self.keep_alive_timeout),
@@ -136,10 +171,30 @@ impl LimitOptions {
             commit_attempts: self.commit_attempts,
             index_bases: self.max_index_bases,
             index_settings: self.max_index_settings_size,
-            archive: archive::Limits {
-                members: self.max_archive_members,
-                metadata_bytes: self.max_core_metadata_size,
-            },
+            archive: self.archive(),
+        }
+    }
+
+    fn archive(&self) -> archive::Limits {
+        archive::Limits { members: self.max_archive_members, metadata_bytes: self.max_core_metadata_size }
+    }
+
+    /// The bounds of mirrors.
+    pub fn mirror(&self) -> MirrorLimits {
+        MirrorLimits {
+            parallel_pages: self.parallel_upstream_pages.max(1),
+            parallel_files: self.parallel_upstream_files.max(1),
+            page_size: self.max_upstream_page_size,
+            file_size: self.max_upstream_file_size,
+            page_time: Duration::from_secs(self.upstream_page_timeout),
+            retry_pause: Duration::from_secs(self.upstream_retry_pause),
+            breaker_failures: self.upstream_breaker_failures,
+            remembered_projects: self.upstream_projects_remembered,
+            page_memory: self.upstream_page_memory,
+            resumes: self.upstream_resumes,
+            document_size: usize::try_from(self.max_core_metadata_size).unwrap_or(usize::MAX),
+            archive: self.archive(),
+            ..MirrorLimits::default()
         }
     }
 

@@ -5,6 +5,7 @@
 mod files;
 mod limits;
 mod listen;
+mod mirror;
 mod security;
 mod storage;
 
@@ -15,6 +16,7 @@ use clap::{Args, ValueEnum};
 pub use files::{ConfigFileError, Layered, layer};
 pub use limits::LimitOptions;
 pub use listen::{ListenError, ListenOptions};
+pub use mirror::{CredentialsError, MirrorOptions};
 pub use security::SecurityOptions;
 pub use storage::{InitOptions, Role, StorageOptions};
 
@@ -55,13 +57,7 @@ pub struct UnusedOptions {
     #[arg(long, value_name = "N", hide = true)]
     profile_requests: Option<u64>,
     #[arg(long, value_name = "SECONDS", hide = true)]
-    mirror_cache_expiry: Option<u64>,
-    #[arg(long, value_name = "SECONDS", hide = true)]
-    request_timeout: Option<u64>,
-    #[arg(long, value_name = "SECONDS", hide = true)]
     proxy_timeout: Option<u64>,
-    #[arg(long, hide = true)]
-    offline_mode: bool,
     #[arg(long, hide = true)]
     enable_core_metadata: bool,
 }
@@ -72,10 +68,7 @@ impl UnusedOptions {
         let given = [
             ("--keyfs-cache-size", self.keyfs_cache_size.is_some()),
             ("--profile-requests", self.profile_requests.is_some_and(|count| count > 0)),
-            ("--mirror-cache-expiry", self.mirror_cache_expiry.is_some()),
-            ("--request-timeout", self.request_timeout.is_some()),
             ("--proxy-timeout", self.proxy_timeout.is_some()),
-            ("--offline-mode", self.offline_mode),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }

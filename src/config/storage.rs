@@ -55,7 +55,7 @@ impl StorageOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Initialisation")]
 pub struct InitOptions {
-    /// Do not create the mirror root/pypi (which this server does not do yet anyway).
+    /// Do not create root/pypi, the mirror of PyPI.
     #[arg(long)]
     pub no_root_pypi: bool,
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::acl::Caller;
 use super::index::find_index;
-use super::index_config::IndexConfig;
+use super::index_config::{IndexConfig, IndexKind};
 use super::python;
 use super::registry::{Decision, Registry};
 use crate::pep::name::ProjectName;
@@ -85,6 +85,9 @@ impl Registry {
                 let project = describe(project);
                 return Err(DeleteError::ProjectOnNonVolatile { project, index: index.clone() });
             }
+            if config.value.kind() == IndexKind::Mirror {
+                return self.deletion_of_mirror_project(snapshot, caller, index, &config, project).await;
+            }
             let changed_at = snapshot.get_project(index, project.normal()).await?;
             let changed_at = changed_at.ok_or(DeleteError::UnknownProject)?;
             let operation = Operation::RemoveProject(index.clone(), project.clone());
@@ -106,6 +109,11 @@ impl Registry {
             let config = self.require_deletion(snapshot, caller, index).await?;
             if !allows_deletion(&config.value, force) {
                 return Err(DeleteError::NonVolatile);
+            }
+            if config.value.kind() == IndexKind::Mirror {
+                return self
+                    .deletion_of_mirror_release(snapshot, caller, index, &config, project, version)
+                    .await;
             }
             let quoted_index = python::quote(&index.to_string());
             let Some(changed_at) = snapshot.get_project(index, project.normal()).await? else {
@@ -142,6 +150,9 @@ impl Registry {
             let config = self.require_deletion(snapshot, caller, index).await?;
             if !allows_deletion(&config.value, force) {
                 return Err(DeleteError::NonVolatile);
+            }
+            if config.value.kind() == IndexKind::Mirror {
+                return self.deletion_of_mirror_file(snapshot, caller, index, &config, path).await;
             }
             let link = match snapshot.get_file(path).await? {
                 FileState::Present(link) => link.value,

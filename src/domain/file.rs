@@ -1,6 +1,10 @@
 //! Stored files: finding and reading them (`server-api` section 17).
 
+use std::sync::Arc;
+
 use super::registry::Registry;
+use super::upstream_file::UpstreamFile;
+use crate::mirror::FetchError;
 use crate::pep::digest::Sha256;
 use crate::pep::filename::could_be_distribution;
 use crate::storage::StorageError;
@@ -22,25 +26,68 @@ pub enum FileError {
     /// The file has no core metadata to offer.
     #[error("no metadata found in {0}")]
     NoCoreMetadata(StoredPath),
+    /// The upstream of a mirror has withdrawn the project.
+    #[error("project {0} is quarantined")]
+    Quarantined(String),
+    /// The file is that of a mirror, and cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
+/// A file that was found.
+#[derive(Debug)]
+pub enum FoundFile {
+    /// Its content is here.
+    Here(Box<FileView>),
+    /// It is that of a mirror, and still at the upstream.
+    Upstream(Box<UpstreamFile>),
+}
+
+/// A file whose content is here.
+#[derive(Clone, Debug)]
+pub struct FileView {
+    /// The link; for a file of a mirror, one that says what is known of it.
+    pub link: Link,
+    /// What is to be said besides of a file of a mirror.
+    pub origin: Option<FileOrigin>,
+}
+
+/// Where a file of a mirror comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOrigin {
+    /// Where it is at the upstream.
+    pub url: Arc<str>,
+    /// The hashes that the upstream's page gives, the main one first.
+    pub hashes: Vec<(Arc<str>, Arc<str>)>,
+}
+
 impl Registry {
-    /// The link at a path below `index`.
-    pub async fn find_file(&self, index: &IndexName, path: &StoredPath) -> Result<Link, FileError> {
+    /// What is at a path below `index`.
+    pub async fn find_file(
+        self: &Arc<Self>,
+        index: &IndexName,
+        path: &StoredPath,
+    ) -> Result<FoundFile, FileError> {
         let mut snapshot = self.meta.snapshot().await?;
         match snapshot.get_file(path).await? {
-            FileState::Present(link) => Ok(link.value),
-            FileState::Removed => Err(FileError::Deleted),
-            // devpi looks for the index only if the name could be a distribution's: `fixtures/sequences`.
-            FileState::Unknown
-                if could_be_distribution(path.file_name()) && snapshot.get_index(index).await?.is_none() =>
-            {
-                Err(FileError::UnknownIndex(index.clone()))
+            FileState::Present(link) => {
+                let view = FileView { link: link.value, origin: None };
+                return Ok(FoundFile::Here(Box::new(view)));
             }
-            FileState::Unknown => Err(FileError::Unknown),
+            FileState::Removed => return Err(FileError::Deleted),
+            FileState::Unknown => {}
+        }
+        match snapshot.get_index(index).await? {
+            Some(settings) => {
+                drop(snapshot);
+                self.find_upstream_file(index, settings.value, path).await
+            }
+            // devpi looks for the index only if the name could be a distribution's: `fixtures/sequences`.
+            None if could_be_distribution(path.file_name()) => Err(FileError::UnknownIndex(index.clone())),
+            None => Err(FileError::Unknown),
         }
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::acl::Caller;
-use super::index_config::{ConfigError, IndexConfig};
+use super::index_config::{ConfigError, IndexConfig, IndexKind};
+use super::project::ListedProjects;
 use super::python;
 use super::registry::{Decision, Registry};
 use super::user::{NameError, check_name};
+use crate::mirror::Mirror;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
 use crate::storage::model::{IndexName, Stored, UserRecord};
@@ -69,11 +71,16 @@ impl Registry {
         Ok(self.meta.snapshot().await?.get_index(index).await?.is_some())
     }
 
-    /// The normalised names of an index's own projects, ascending.
-    pub async fn list_own_projects(&self, index: &IndexName) -> Result<Vec<Arc<str>>, IndexError> {
+    /// The projects of an index without its bases.
+    pub async fn list_own_projects(&self, index: &IndexName) -> Result<ListedProjects, IndexError> {
         let mut snapshot = self.meta.snapshot().await?;
-        require_index(snapshot.as_mut(), index).await?;
-        Ok(snapshot.list_projects(index).await?)
+        let config = require_index(snapshot.as_mut(), index).await?.value;
+        if config.kind() == IndexKind::Stage {
+            return Ok(ListedProjects::Own(snapshot.list_projects(index).await?));
+        }
+        drop(snapshot);
+        let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
+        Ok(ListedProjects::Upstream(self.mirrors.names(&mirror).await?.names))
     }
 
     /// Whether the caller may create this index now; asked before its configuration is looked at.

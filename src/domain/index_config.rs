@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::python;
+use super::{mirror_config, python};
 use crate::pep::name::ProjectName;
 use crate::storage::model::{IndexName, IndexSettings};
 
@@ -39,7 +39,7 @@ pub enum WhitelistInheritance {
 }
 
 /// The keys of a stage that always have a value.
-pub(super) const DEFAULTED_KEYS: [&str; 6] = [
+const DEFAULTED_KEYS: [&str; 6] = [
     "volatile",
     "acl_upload",
     "acl_toxresult_upload",
@@ -48,7 +48,7 @@ pub(super) const DEFAULTED_KEYS: [&str; 6] = [
     "mirror_whitelist_inheritance",
 ];
 
-/// The keys of a stage that are absent unless set.
+/// The keys of any index that are absent unless set.
 const OPTIONAL_KEYS: [&str; 3] = ["title", "description", "custom_data"];
 
 /// Keys of old releases, dropped without a word.
@@ -60,9 +60,15 @@ pub enum ConfigError {
     /// The type is none that any server knows.
     #[error("unknown index type {0}")]
     UnknownType(String),
-    /// The type is one that this server does not have yet.
-    #[error("index type 'mirror' is not supported yet by this server")]
-    Mirror,
+    /// The upstream of a mirror is no URL.
+    #[error("'mirror_url' option must be a URL.")]
+    MirrorUrl,
+    /// The expiry of a mirror's cache is no number.
+    #[error("'mirror_cache_expiry' option must be an integer")]
+    MirrorExpiry,
+    /// The URL shown in the place of one with credentials came back for another host.
+    #[error("'mirror_url' has ***** in the place of credentials, which are not known for this host")]
+    MirrorCredentials,
     /// The type of an existing index was to become another one.
     #[error("the 'type' of an index can't be changed")]
     TypeChange,
@@ -81,7 +87,7 @@ pub enum ConfigError {
     /// One or more bases are malformed or missing.
     #[error("{}", .0.join(", "))]
     Bases(Vec<String>),
-    /// Keys that a stage does not have, with their values.
+    /// Keys that an index of its type does not have, with their values.
     #[error("indexconfig got unexpected keyword arguments: {0}")]
     UnknownKeys(String),
     /// A key that always has a value was to be dropped.
@@ -132,7 +138,7 @@ impl Proposal {
     }
 }
 
-/// The configuration of a stage.
+/// The configuration of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexConfig(IndexSettings);
 
@@ -144,11 +150,14 @@ impl IndexConfig {
 
     /// The configuration of a new index of `owner`: the values asked for, defaults for the rest.
     pub fn create(owner: &str, asked: &Map<String, Value>) -> Result<Proposal, ConfigError> {
-        match asked.get("type") {
+        let mut asked = asked.clone();
+        match asked.shift_remove("type") {
             None => {}
             Some(Value::String(name)) if name == STAGE => {}
-            Some(Value::String(name)) if name == MIRROR => return Err(ConfigError::Mirror),
-            Some(other) => return Err(ConfigError::UnknownType(python::repr(other))),
+            Some(Value::String(name)) if name == MIRROR => {
+                return Self(mirror_config::defaults()).updated(asked, UnknownKeys::Refuse);
+            }
+            Some(other) => return Err(ConfigError::UnknownType(python::repr(&other))),
         }
         let defaults = [
             ("volatile", Value::from(true)),
@@ -160,8 +169,6 @@ impl IndexConfig {
         ];
         let mut settings = Map::from_iter([("type".to_owned(), Value::from(STAGE))]);
         settings.extend(defaults.map(|(key, value)| (key.to_owned(), value)));
-        let mut asked = asked.clone();
-        asked.shift_remove("type");
         Self(settings).updated(asked, UnknownKeys::Refuse)
     }
 
@@ -170,8 +177,9 @@ impl IndexConfig {
         &self.0
     }
 
-    /// All keys and values.
-    pub fn into_settings(self) -> IndexSettings {
+    /// All keys and values as they may be shown to anybody: without credentials.
+    pub fn into_shown(mut self) -> IndexSettings {
+        mirror_config::hide_credentials(&mut self.0);
         self.0
     }
 
@@ -225,6 +233,29 @@ impl IndexConfig {
         self.0.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
+    /// Whether a key always has a value in an index of this type.
+    pub(super) fn has_default(&self, key: &str) -> bool {
+        match self.kind() {
+            IndexKind::Stage => DEFAULTED_KEYS.contains(&key),
+            IndexKind::Mirror => key == "volatile",
+        }
+    }
+
+    /// Whether a key has no meaning for an index of this type, and is dropped without a word (as in devpi).
+    fn passes_over(&self, key: &str) -> bool {
+        self.kind() == IndexKind::Mirror && mirror_config::PASSED_OVER.contains(&key)
+    }
+
+    /// The value of a known key as it is stored; `None` for an unknown key.
+    fn normalise(&self, key: &str, value: &Value) -> Result<Option<Value>, ConfigError> {
+        match (self.kind(), key) {
+            (_, "volatile") => Ok(Some(parse_boolean(value)?.into())),
+            (_, key) if OPTIONAL_KEYS.contains(&key) => refuse_null(key, value).map(Some),
+            (IndexKind::Stage, key) => normalise_stage(key, value),
+            (IndexKind::Mirror, key) => mirror_config::normalise(key, value, &self.0),
+        }
+    }
+
     /// Puts normalised `values` in the place of the old ones.
     pub(super) fn updated(
         &self,
@@ -234,10 +265,10 @@ impl IndexConfig {
         let mut settings = self.0.clone();
         let mut unknown = Map::new();
         for (key, value) in values {
-            if OBSOLETE_KEYS.contains(&key.as_str()) {
+            if OBSOLETE_KEYS.contains(&key.as_str()) || self.passes_over(&key) {
                 continue;
             }
-            match normalise(&key, &value)? {
+            match self.normalise(&key, &value)? {
                 Some(value) => settings.insert(key, value),
                 None => unknown.insert(key, value),
             };
@@ -256,17 +287,16 @@ impl IndexConfig {
     }
 }
 
-/// What becomes of keys that a stage does not know.
+/// What becomes of keys that an index of its type does not know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnknownKeys {
     Keep,
     Refuse,
 }
 
-/// The value of a known key as it is stored; `None` for an unknown key.
-fn normalise(key: &str, value: &Value) -> Result<Option<Value>, ConfigError> {
+/// The value of a key of a stage as it is stored; `None` for an unknown key.
+fn normalise_stage(key: &str, value: &Value) -> Result<Option<Value>, ConfigError> {
     Ok(Some(match key {
-        "volatile" => parse_boolean(value)?.into(),
         "acl_upload" | "acl_toxresult_upload" => {
             parse_list(value)?.into_iter().map(normalise_principal).collect()
         }
@@ -280,17 +310,16 @@ fn normalise(key: &str, value: &Value) -> Result<Option<Value>, ConfigError> {
                 return Err(ConfigError::Inheritance(shown));
             }
         },
-        key if OPTIONAL_KEYS.contains(&key) => {
-            if value.is_null() {
-                return Err(ConfigError::Null(key.to_owned()));
-            }
-            value.clone()
-        }
         _ => return Ok(None),
     }))
 }
 
-fn parse_boolean(value: &Value) -> Result<bool, ConfigError> {
+/// A value that may be anything but null.
+pub(super) fn refuse_null(key: &str, value: &Value) -> Result<Value, ConfigError> {
+    if value.is_null() { Err(ConfigError::Null(key.to_owned())) } else { Ok(value.clone()) }
+}
+
+pub(super) fn parse_boolean(value: &Value) -> Result<bool, ConfigError> {
     match value {
         Value::Bool(flag) => Ok(*flag),
         Value::String(word) => match word.to_lowercase().as_str() {
@@ -341,7 +370,7 @@ mod tests {
     #[test]
     fn a_new_index_has_devpis_defaults() {
         assert_eq!(
-            Value::Object(example().into_settings()),
+            Value::Object(example().into_shown()),
             json!({"type": "stage", "volatile": true, "acl_upload": ["alice"], "acl_toxresult_upload": [":ANONYMOUS:"],
                    "bases": [], "mirror_whitelist": [], "mirror_whitelist_inheritance": "intersection"})
         );
@@ -355,7 +384,7 @@ mod tests {
             "description": "", "custom_data": {"k": [1]}, "pypi_whitelist": "x", "projects": ["x"]
         }));
         let settings =
-            Value::Object(IndexConfig::create("alice", &asked).unwrap().accept().unwrap().into_settings());
+            Value::Object(IndexConfig::create("alice", &asked).unwrap().accept().unwrap().into_shown());
         assert_eq!(
             settings,
             json!({"type": "stage", "volatile": false, "acl_upload": ["alice", ":AUTHENTICATED:", ":ANONYMOUS:"],

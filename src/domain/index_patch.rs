@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::index_config::{ConfigError, DEFAULTED_KEYS, IndexConfig, Proposal, UnknownKeys};
+use super::index_config::{ConfigError, IndexConfig, Proposal, UnknownKeys};
 use crate::storage::model::IndexSettings;
 
 impl IndexConfig {
@@ -42,7 +42,7 @@ impl IndexConfig {
                     unknown_keys = UnknownKeys::Refuse;
                     settings.insert(key.to_owned(), value.into());
                 }
-                Operation::Drop { key } if DEFAULTED_KEYS.contains(&key) || key == "type" => {
+                Operation::Drop { key } if self.has_default(key) || key == "type" => {
                     return Err(ConfigError::DropDefault);
                 }
                 Operation::Drop { key } => {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn unknown_stored_keys_survive_list_changes_only() {
-        let mut settings = example().into_settings();
+        let mut settings = example().into_shown();
         settings.insert("future".to_owned(), json!(1));
         let config = IndexConfig::from_settings(settings);
         assert!(

@@ -38,23 +38,39 @@ pub async fn resolution_order(
     Ok(order)
 }
 
-/// The indexes of the walk from which a project (its normalised name) is shown: those that have it, without mirrors
-/// that the whitelists keep out.
-pub async fn find_owners(
+/// Where a project comes from on a walk.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The stages that have it.
+    pub stages: Vec<IndexName>,
+    /// The mirrors that may show it, if their upstreams have it.
+    pub mirrors: Vec<Station>,
+}
+
+/// Where a project (its normalised name) comes from on the walk: the stages that have it, and the mirrors that the
+/// whitelists do not keep out.
+pub async fn find_sources(
     snapshot: &mut dyn Snapshot,
     order: Vec<Station>,
     project: &str,
-) -> Result<Vec<IndexName>, StorageError> {
-    let Some(first) = order.first() else { return Ok(Vec::new()) };
+) -> Result<Sources, StorageError> {
+    let mut sources = Sources::default();
+    let Some(first) = order.first() else { return Ok(sources) };
     let mut whitelist = Whitelist::new(first.config.whitelist_inheritance());
-    let mut owners = Vec::new();
     for station in order {
+        if station.config.kind() == IndexKind::Mirror {
+            if whitelist.admits_mirrors() {
+                sources.mirrors.push(station);
+            }
+            continue;
+        }
         let has_project = snapshot.get_project(&station.index, project).await?.is_some();
-        if whitelist.pass(&station.config, project, has_project) {
-            owners.push(station.index);
+        whitelist.pass(&station.config, project, has_project);
+        if has_project {
+            sources.stages.push(station.index);
         }
     }
-    Ok(owners)
+    Ok(sources)
 }
 
 /// Keeps mirrors from showing releases of a project that one of the team's own indexes has, unless it is listed.
@@ -73,11 +89,8 @@ impl Whitelist {
         Self { inheritance, names: None, listed: false, private: false }
     }
 
-    /// Takes the next index of the walk into account. Whether its releases of the project are shown.
-    fn pass(&mut self, config: &IndexConfig, project: &str, has_project: bool) -> bool {
-        if config.kind() == IndexKind::Mirror {
-            return has_project && (self.listed || !self.private);
-        }
+    /// Takes the next stage of the walk into account.
+    fn pass(&mut self, config: &IndexConfig, project: &str, has_project: bool) {
         let own: HashSet<String> = config.mirror_whitelist().map(str::to_owned).collect();
         let names = match (self.names.take(), self.inheritance) {
             (None, _) => own,
@@ -90,7 +103,11 @@ impl Whitelist {
             self.private |= has_project;
         }
         self.names = Some(names);
-        has_project
+    }
+
+    /// Whether mirrors behind the stages so far show their releases of the project.
+    fn admits_mirrors(&self) -> bool {
+        self.listed || !self.private
     }
 }
 
@@ -99,49 +116,39 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// Which of the stations show the project `priv`, which all of them have.
-    fn shown(inheritance: WhitelistInheritance, stations: &[Value]) -> Vec<bool> {
+    /// Whether mirrors show the project `priv` behind stages with these whitelists, all of which have it.
+    fn admits(inheritance: WhitelistInheritance, whitelists: &[Value]) -> bool {
         let mut whitelist = Whitelist::new(inheritance);
-        let configs = stations.iter().map(|station| {
-            IndexConfig::from_settings(
-                match station {
-                    Value::Array(names) => json!({"type": "stage", "mirror_whitelist": names}),
-                    _ => json!({"type": "mirror"}),
-                }
-                .as_object()
-                .cloned()
-                .unwrap(),
-            )
-        });
-        configs.map(|config| whitelist.pass(&config, "priv", true)).collect()
+        for names in whitelists {
+            let settings = json!({"type": "stage", "mirror_whitelist": names});
+            whitelist.pass(&IndexConfig::from_settings(settings.as_object().cloned().unwrap()), "priv", true);
+        }
+        whitelist.admits_mirrors()
     }
 
     /// The table of observations in `server-api` section 10.3.
     #[test]
     fn mirrors_show_private_projects_only_where_they_are_listed() {
         use WhitelistInheritance::{Intersection, Union};
-        let mirror = Value::Null;
-        for (inheritance, stations, expected) in [
-            (Intersection, vec![json!([]), mirror.clone()], vec![true, false]),
-            (Intersection, vec![json!(["priv"]), mirror.clone()], vec![true, true]),
-            (Intersection, vec![json!(["other"]), mirror.clone()], vec![true, false]),
-            (Intersection, vec![json!([]), json!(["priv"]), mirror.clone()], vec![true, true, false]),
-            (Union, vec![json!([]), json!(["priv"]), mirror.clone()], vec![true, true, true]),
-            (Intersection, vec![json!(["*"]), json!([]), mirror.clone()], vec![true, true, true]),
-            (Union, vec![json!(["*"]), json!([]), mirror.clone()], vec![true, true, true]),
-            (Union, vec![mirror.clone()], vec![true]),
+        for (inheritance, whitelists, expected) in [
+            (Intersection, vec![json!([])], false),
+            (Intersection, vec![json!(["priv"])], true),
+            (Intersection, vec![json!(["other"])], false),
+            (Intersection, vec![json!([]), json!(["priv"])], false),
+            (Union, vec![json!([]), json!(["priv"])], true),
+            (Intersection, vec![json!(["*"]), json!([])], true),
+            (Union, vec![json!(["*"]), json!([])], true),
+            (Union, vec![], true),
         ] {
-            assert_eq!(shown(inheritance, &stations), expected, "{inheritance:?} {stations:?}");
+            assert_eq!(admits(inheritance, &whitelists), expected, "{inheritance:?} {whitelists:?}");
         }
     }
 
     #[test]
-    fn only_owners_are_shown() {
+    fn a_project_that_is_nowhere_private_comes_from_mirrors() {
         let mut whitelist = Whitelist::new(WhitelistInheritance::Intersection);
         let stage = IndexConfig::from_settings(json!({"type": "stage"}).as_object().cloned().unwrap());
-        let mirror = IndexConfig::from_settings(json!({"type": "mirror"}).as_object().cloned().unwrap());
-        assert!(!whitelist.pass(&stage, "pub", false));
-        assert!(!whitelist.pass(&mirror, "pub", false));
-        assert!(whitelist.pass(&mirror, "pub", true));
+        whitelist.pass(&stage, "pub", false);
+        assert!(whitelist.admits_mirrors());
     }
 }

@@ -5,7 +5,6 @@
 //! what is wrong in devpi's words; which status that is on the wire is decided in `http`.
 
 pub mod acl;
-pub mod clock;
 pub mod deletion;
 pub mod docs;
 pub mod file;
@@ -14,6 +13,8 @@ pub mod index_config;
 pub mod index_patch;
 pub mod inherit;
 mod link;
+mod mirror_config;
+mod mirror_deletion;
 pub mod project;
 pub mod push;
 mod python;
@@ -22,6 +23,8 @@ pub mod stale;
 pub mod tox_result;
 pub mod upload;
 pub mod upload_form;
+pub mod upstream;
+pub mod upstream_file;
 pub mod user;
 
 pub use python::{is_truthy, quote};

@@ -4,15 +4,20 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::inherit::{find_owners, resolution_order};
+use super::index_config::IndexKind;
+use super::inherit::{find_sources, resolution_order};
 use super::registry::Registry;
-use crate::pep::filename::split_file_name;
+use super::upstream::ShownPage;
+use crate::mirror::{Staleness, UpstreamError};
+use crate::pep::filename::{is_wheel, split_file_name};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
+use crate::pep::simple::{CoreMetadata, ProjectStatus};
 use crate::pep::version::Version;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
-use crate::storage::model::{IndexName, Link, Relation, Release};
+use crate::storage::mirrored::{MirrorFile, NameList};
+use crate::storage::model::{IndexName, Link, Relation, Release, StoredPath};
 
 /// Why something about a project was not done.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,9 @@ pub enum ProjectError {
         /// The version.
         version: String,
     },
+    /// The index is a mirror whose upstream does not help, and nothing is held.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -45,15 +53,56 @@ pub enum Scope {
     IndexOnly,
 }
 
-/// The projects that one index of the walk adds to a list.
+/// The projects of one index of the walk.
 #[derive(Clone, Debug)]
 pub struct ListedIndex {
     /// The index.
     pub index: IndexName,
     /// Its bases, as configured.
     pub bases: Vec<IndexName>,
-    /// Normalised names that no earlier index has, ascending.
-    pub projects: Vec<Arc<str>>,
+    /// Its projects, also those that an earlier index has.
+    pub projects: ListedProjects,
+}
+
+/// Normalised names of projects, ascending.
+#[derive(Clone, Debug)]
+pub enum ListedProjects {
+    /// Those of a stage.
+    Own(Vec<Arc<str>>),
+    /// Those of a mirror.
+    Upstream(Arc<NameList>),
+}
+
+impl ListedProjects {
+    /// The name at a place; `None` behind the last one.
+    pub fn get(&self, place: usize) -> Option<&str> {
+        match self {
+            Self::Own(names) => names.get(place).map(|name| &**name),
+            Self::Upstream(names) => names.get(place),
+        }
+    }
+
+    /// All names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..).map_while(|place| self.get(place))
+    }
+
+    /// Whether a name is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::Own(names) => names.binary_search_by(|own| (**own).cmp(name)).is_ok(),
+            Self::Upstream(names) => names.contains(name),
+        }
+    }
+}
+
+/// The projects of an index and its bases.
+#[derive(Clone, Debug)]
+pub struct ListedIndexes {
+    /// By index, in the order of the walk.
+    pub indexes: Vec<ListedIndex>,
+    /// Why the projects of a mirror may not be those that its upstream has.
+    pub stale: Option<Staleness>,
 }
 
 /// What a project's simple page shows.
@@ -63,6 +112,12 @@ pub struct ProjectFiles {
     pub versions: Vec<Arc<str>>,
     /// All release files, newest version first. Of several files of one name the first index's counts.
     pub files: Vec<ListedFile>,
+    /// The status that an upstream says, for a project that no stage has.
+    pub status: Option<ProjectStatus>,
+    /// The mirrors on whose upstreams the page depends, whether or not they have the project.
+    pub mirrors: Vec<IndexName>,
+    /// The upstream's serial, on the page of a mirror itself.
+    pub last_serial: Option<u64>,
 }
 
 /// A file of a project's simple page.
@@ -70,10 +125,24 @@ pub struct ProjectFiles {
 pub struct ListedFile {
     /// The index that has it.
     pub index: IndexName,
-    /// The stored link.
-    pub link: Link,
+    /// Its name.
+    pub file_name: Arc<str>,
+    /// Where clients find it.
+    pub path: StoredPath,
+    /// Hashes by the name of the algorithm.
+    pub hashes: Vec<(Arc<str>, Arc<str>)>,
+    /// Size in bytes, where it is known.
+    pub size: Option<u64>,
+    /// When it was uploaded, where that is known.
+    pub upload_time: Option<jiff::Timestamp>,
     /// Which Pythons its release is for.
     pub requires_python: Option<Arc<str>>,
+    /// The reason for which it is yanked, which may be empty.
+    pub yanked: Option<Arc<str>>,
+    /// Whether its core metadata can be had.
+    pub core_metadata: CoreMetadata,
+    /// Whether its provenance can be had.
+    pub has_provenance: bool,
 }
 
 /// A release with its files.
@@ -84,63 +153,116 @@ pub struct ReleaseView {
     /// Its metadata.
     pub metadata: ReleaseMetadata,
     /// Its files.
-    pub links: Vec<Link>,
+    pub links: Vec<ReleaseLink>,
     /// Releases of the same version in later indexes of the walk.
     pub shadowing: Vec<ReleaseView>,
 }
 
+/// A file of a release.
+#[derive(Clone, Debug)]
+pub enum ReleaseLink {
+    /// One of a stage.
+    Stored(Link),
+    /// One of a mirror, here or not.
+    Mirrored(MirrorFile),
+}
+
+/// Where the releases of a project are read.
+enum Source {
+    Stage(IndexName),
+    Mirror(IndexName, ShownPage),
+}
+
+impl Source {
+    fn index(&self) -> &IndexName {
+        match self {
+            Self::Stage(index) | Self::Mirror(index, _) => index,
+        }
+    }
+}
+
 impl Registry {
     /// The projects of an index and its bases, by index.
-    pub async fn list_projects(&self, index: &IndexName) -> Result<Vec<ListedIndex>, ProjectError> {
+    pub async fn list_projects(&self, index: &IndexName) -> Result<ListedIndexes, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
         let order = resolution_order(snapshot.as_mut(), index).await?;
         if order.is_empty() {
             return Err(ProjectError::UnknownIndex(index.clone()));
         }
-        let mut seen = HashSet::new();
-        let mut listed = Vec::with_capacity(order.len());
+        let mut indexes = Vec::with_capacity(order.len());
+        let mut mirrors = Vec::new();
         for station in order {
-            let mut projects = snapshot.list_projects(&station.index).await?;
-            projects.retain(|name| seen.insert(Arc::clone(name)));
-            listed.push(ListedIndex { index: station.index, bases: station.config.bases(), projects });
+            let bases = station.config.bases();
+            if station.config.kind() == IndexKind::Mirror {
+                mirrors.push(station);
+                continue;
+            }
+            let projects = ListedProjects::Own(snapshot.list_projects(&station.index).await?);
+            indexes.push(ListedIndex { index: station.index, bases, projects });
         }
-        Ok(listed)
+        // Nothing is read while an upstream is waited for.
+        drop(snapshot);
+        let mut stale = None;
+        for station in mirrors {
+            let listed = self.mirrors.names(&station.mirror()).await?;
+            stale = stale.or(listed.stale);
+            let projects = ListedProjects::Upstream(listed.names);
+            indexes.push(ListedIndex { index: station.index, bases: Vec::new(), projects });
+        }
+        Ok(ListedIndexes { indexes, stale })
     }
 
-    /// The files of a project in an index and its bases.
+    /// The files of a project in an index and its bases, as they are held: upstreams are not asked. See
+    /// [`Registry::check_mirrors`].
     pub async fn list_project_files(
         &self,
         index: &IndexName,
         project: &ProjectName,
     ) -> Result<ProjectFiles, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
-        let owners = self.require_owners(snapshot.as_mut(), index, project, Scope::WithBases).await?;
+        let (sources, mirrors) = self.require_sources(snapshot.as_mut(), index, project).await?;
         let mut versions = HashSet::new();
         let mut names = HashSet::new();
         let mut files = Vec::new();
-        for owner in owners {
-            let mut requires_python = HashMap::new();
-            for release in snapshot.list_versions(&owner, project.normal()).await? {
-                versions.insert(Arc::clone(&release.version));
-                requires_python.insert(release.version, release.requires_python);
-            }
-            for link in snapshot.list_links(&owner, project.normal(), None).await? {
-                let link = link.value;
-                if link.relation == Relation::ReleaseFile && names.insert(Arc::clone(&link.file_name)) {
-                    let requires_python = requires_python.get(&link.version).cloned().flatten();
-                    files.push(ListedFile { index: owner.clone(), link, requires_python });
+        let (mut status, mut last_serial) = (None, None);
+        for source in &sources {
+            match source {
+                Source::Stage(owner) => {
+                    let mut requires_python = HashMap::new();
+                    for release in snapshot.list_versions(owner, project.normal()).await? {
+                        versions.insert(Arc::clone(&release.version));
+                        requires_python.insert(release.version, release.requires_python);
+                    }
+                    for link in snapshot.list_links(owner, project.normal(), None).await? {
+                        let link = link.value;
+                        if link.relation == Relation::ReleaseFile && names.insert(Arc::clone(&link.file_name))
+                        {
+                            let requires_python = requires_python.get(&link.version).cloned().flatten();
+                            files.push(ListedFile::of_link(owner, link, requires_python));
+                        }
+                    }
+                }
+                Source::Mirror(owner, shown) => {
+                    versions.extend(shown.versions());
+                    let new = shown.files().filter(|file| names.insert(Arc::clone(&file.read.file_name)));
+                    files.extend(new.map(|file| ListedFile::of_mirror(owner, file)));
+                    last_serial = last_serial.or(shown.page().serial.filter(|_| owner == index));
+                    status = status.or_else(|| shown.page().status.clone());
                 }
             }
         }
+        if sources.iter().any(|source| matches!(source, Source::Stage(_))) {
+            status = None;
+        }
         // devpi's order for people; the names decide, as they may say something else than the release.
         files.sort_by_cached_key(|file| {
-            let name = split_file_name(&file.link.file_name);
+            let name = split_file_name(&file.file_name);
             let project = ProjectName::from_url(name.project);
             Reverse((Version::new(name.version), project.normal().to_owned(), name.suffix.to_owned()))
         });
         let mut versions: Vec<_> = versions.into_iter().collect();
         versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
-        Ok(ProjectFiles { versions, files })
+        Ok(ProjectFiles { versions, files, status, mirrors, last_serial })
     }
 
     /// All releases of a project, newest first.
@@ -150,12 +272,16 @@ impl Registry {
         project: &ProjectName,
         scope: Scope,
     ) -> Result<Vec<ReleaseView>, ProjectError> {
+        self.check_mirrors(index, project).await?;
         let mut snapshot = self.meta.snapshot().await?;
-        let owners = self.require_owners(snapshot.as_mut(), index, project, scope).await?;
+        let (mut sources, _) = self.require_sources(snapshot.as_mut(), index, project).await?;
+        if scope == Scope::IndexOnly {
+            sources.retain(|source| source.index() == index);
+        }
         let mut views: Vec<ReleaseView> = Vec::new();
         let mut places: HashMap<Arc<str>, usize> = HashMap::new();
-        for owner in owners {
-            for view in view_releases(snapshot.as_mut(), &owner, project, None).await? {
+        for source in sources {
+            for view in view_releases(snapshot.as_mut(), &source, project, None).await? {
                 if let Some(&place) = places.get(&view.version) {
                     views[place].shadowing.push(view);
                 } else {
@@ -175,10 +301,12 @@ impl Registry {
         project: &ProjectName,
         version: &str,
     ) -> Result<ReleaseView, ProjectError> {
+        self.check_mirrors(index, project).await?;
         let mut snapshot = self.meta.snapshot().await?;
         let mut views = Vec::new();
-        for owner in self.find_owners(snapshot.as_mut(), index, project).await? {
-            views.extend(view_releases(snapshot.as_mut(), &owner, project, Some(version)).await?);
+        let (sources, _) = self.find_project_sources(snapshot.as_mut(), index, project).await?;
+        for source in sources {
+            views.extend(view_releases(snapshot.as_mut(), &source, project, Some(version)).await?);
         }
         let mut views = views.into_iter();
         let Some(mut first) = views.next() else {
@@ -189,53 +317,100 @@ impl Registry {
         Ok(first)
     }
 
-    /// The indexes that show a project in `index`.
-    async fn find_owners(
+    /// Where a project of `index` is read, as it is held, and the mirrors that were considered.
+    async fn find_project_sources(
         &self,
         snapshot: &mut dyn Snapshot,
         index: &IndexName,
         project: &ProjectName,
-    ) -> Result<Vec<IndexName>, ProjectError> {
+    ) -> Result<(Vec<Source>, Vec<IndexName>), ProjectError> {
         let order = resolution_order(snapshot, index).await?;
         if order.is_empty() {
             return Err(ProjectError::UnknownIndex(index.clone()));
         }
-        Ok(find_owners(snapshot, order, project.normal()).await?)
+        let found = find_sources(snapshot, order, project.normal()).await?;
+        let mut sources: Vec<Source> = found.stages.into_iter().map(Source::Stage).collect();
+        let mut mirrors = Vec::new();
+        for station in found.mirrors {
+            if let Some(shown) = self.shown_page(snapshot, &station.index, project).await? {
+                sources.push(Source::Mirror(station.index.clone(), shown));
+            }
+            mirrors.push(station.index);
+        }
+        Ok((sources, mirrors))
     }
 
-    /// Like [`Registry::find_owners`], for a project that must be there, and only `index` itself if asked so.
-    async fn require_owners(
+    /// Like [`Registry::find_project_sources`], for a project that must be there.
+    async fn require_sources(
         &self,
         snapshot: &mut dyn Snapshot,
         index: &IndexName,
         project: &ProjectName,
-        scope: Scope,
-    ) -> Result<Vec<IndexName>, ProjectError> {
-        let mut owners = self.find_owners(snapshot, index, project).await?;
-        if owners.is_empty() {
+    ) -> Result<(Vec<Source>, Vec<IndexName>), ProjectError> {
+        let (sources, mirrors) = self.find_project_sources(snapshot, index, project).await?;
+        if sources.is_empty() {
             return Err(ProjectError::Unknown(project.display().to_owned()));
         }
-        if scope == Scope::IndexOnly {
-            owners.retain(|owner| owner == index);
+        Ok((sources, mirrors))
+    }
+}
+
+impl ListedFile {
+    fn of_link(index: &IndexName, link: Link, requires_python: Option<Arc<str>>) -> Self {
+        Self {
+            index: index.clone(),
+            file_name: link.file_name,
+            path: link.path,
+            hashes: vec![("sha256".into(), link.sha256.to_string().into())],
+            size: Some(link.size),
+            upload_time: Some(link.uploaded_at),
+            requires_python,
+            yanked: None,
+            core_metadata: link.core_metadata.map_or(CoreMetadata::Absent, CoreMetadata::Hashed),
+            has_provenance: false,
         }
-        Ok(owners)
+    }
+
+    fn of_mirror(index: &IndexName, file: &MirrorFile) -> Self {
+        let read = file.read.clone();
+        Self {
+            index: index.clone(),
+            path: file.path.clone(),
+            hashes: read.hashes,
+            size: read.size,
+            upload_time: read.upload_time,
+            requires_python: read.requires_python,
+            yanked: read.yanked,
+            // What the upstream does not offer is read out of its wheel.
+            core_metadata: match read.core_metadata {
+                CoreMetadata::Absent if is_wheel(&read.file_name) => CoreMetadata::Offered,
+                said => said,
+            },
+            has_provenance: read.provenance.is_some(),
+            file_name: read.file_name,
+        }
     }
 }
 
 /// Releases of one index with their links, without shadowed ones.
 async fn view_releases(
     snapshot: &mut dyn Snapshot,
-    index: &IndexName,
+    source: &Source,
     project: &ProjectName,
     version: Option<&str>,
 ) -> Result<Vec<ReleaseView>, StorageError> {
+    let index = match source {
+        Source::Stage(index) => index,
+        Source::Mirror(_, shown) => return Ok(shown.releases(project, version)),
+    };
     let releases = match version {
         Some(version) => snapshot.get_release(index, project.normal(), version).await?.into_iter().collect(),
         None => snapshot.list_releases(index, project.normal()).await?,
     };
-    let mut links: HashMap<Arc<str>, Vec<Link>> = HashMap::new();
+    let mut links: HashMap<Arc<str>, Vec<ReleaseLink>> = HashMap::new();
     for link in snapshot.list_links(index, project.normal(), version).await? {
-        links.entry(Arc::clone(&link.value.version)).or_default().push(link.value);
+        let version = Arc::clone(&link.value.version);
+        links.entry(version).or_default().push(ReleaseLink::Stored(link.value));
     }
     let view = |release: Release| {
         let links = links.remove(&release.version).unwrap_or_default();

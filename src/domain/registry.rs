@@ -7,9 +7,10 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::acl::AccessPolicy;
-use super::clock::Clock;
 use super::stale::{StaleObserver, StaleTracker};
 use crate::archive::Limits as ArchiveLimits;
+use crate::clock::Clock;
+use crate::mirror::Mirrors;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::{FileStore, IncomingFile, ReceivedFile, References};
@@ -44,6 +45,7 @@ impl Default for RegistryLimits {
 pub struct Registry {
     pub(super) meta: Arc<dyn MetaStore>,
     pub(super) files: Arc<dyn FileStore>,
+    pub(super) mirrors: Arc<Mirrors>,
     pub(super) policy: AccessPolicy,
     pub(super) clock: Clock,
     pub(super) limits: RegistryLimits,
@@ -70,18 +72,22 @@ impl<T> Decision<T> {
 }
 
 impl Registry {
-    /// Opens the registry over stores that nothing else writes to; `observers` hear what every write makes stale.
+    /// Opens the registry over stores that nothing else writes to but `mirrors`, which must have the same;
+    /// `observers` hear what every write makes stale.
     pub async fn open(
         meta: Arc<dyn MetaStore>,
         files: Arc<dyn FileStore>,
+        mirrors: Arc<Mirrors>,
         policy: AccessPolicy,
         clock: Clock,
         limits: RegistryLimits,
-        observers: Vec<Arc<dyn StaleObserver>>,
+        mut observers: Vec<Arc<dyn StaleObserver>>,
     ) -> Result<Self, StorageError> {
         let indexes = meta.snapshot().await?.list_indexes(None).await?;
+        // First, so that whoever makes a page anew finds what it is made of forgotten.
+        observers.insert(0, Arc::clone(&mirrors) as _);
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
-        Ok(Self { meta, files, policy, clock, limits, tasks: TaskTracker::new() })
+        Ok(Self { meta, files, mirrors, policy, clock, limits, tasks: TaskTracker::new() })
     }
 
     /// Settles what a process that died has left in the file store. Returns how many contents were removed.
@@ -93,6 +99,7 @@ impl Registry {
     pub async fn close(&self) -> Result<(), StorageError> {
         self.tasks.close();
         self.tasks.wait().await;
+        self.mirrors.close().await;
         self.meta.close().await
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::index_config::IndexConfig;
+use crate::mirror::Mirrors;
 use crate::storage::meta::{ChangeSet, Commit, CommitListener, Operation};
 use crate::storage::model::{IndexName, IndexSettings, Stored, StoredPath, Touched};
 
@@ -30,6 +31,16 @@ pub enum Stale {
 pub trait StaleObserver: Send + Sync {
     /// `stale` is to be forgotten. Must return quickly: writes wait for it.
     fn forget(&self, stale: &Stale);
+}
+
+impl StaleObserver for Mirrors {
+    fn forget(&self, stale: &Stale) {
+        match stale {
+            Stale::Index(index) => self.forget_index(index),
+            Stale::Project(index, project) => self.forget_project(index, project),
+            Stale::User(_) | Stale::ProjectList(_) | Stale::File(_) => {}
+        }
+    }
 }
 
 /// Turns commits into [`Stale`] things.

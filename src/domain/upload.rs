@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::acl::Caller;
 use super::index::find_index;
-use super::index_config::IndexConfig;
+use super::index_config::{IndexConfig, IndexKind};
 use super::link::{Content, Placement, find_link, judge_placement, put_link, uploaded_link};
 use super::python;
 use super::registry::{Decision, Registry};
@@ -153,6 +153,9 @@ impl Registry {
     ) -> Result<Stored<IndexConfig>, UploadError> {
         let config = find_index(snapshot, index).await?;
         let config = config.ok_or_else(|| UploadError::UnknownIndex(index.clone()))?;
+        if config.value.kind() == IndexKind::Mirror {
+            return Err(UploadError::Mirror);
+        }
         if self.policy.may_upload(caller, &config.value) {
             return Ok(config);
         }

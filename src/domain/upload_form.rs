@@ -26,6 +26,9 @@ pub enum UploadError {
     /// There is no such index.
     #[error("The stage {0} could not be found.")]
     UnknownIndex(IndexName),
+    /// The index shows what an upstream has, and takes no uploads.
+    #[error("cannot submit to mirror index")]
+    Mirror,
     /// The caller is anonymous, and anonymous callers may not upload here.
     #[error("authentication is needed")]
     Unauthenticated,

@@ -105,7 +105,7 @@ pub struct UserView {
     pub name: Arc<str>,
     /// The stored record.
     pub record: UserRecord,
-    /// The settings of its indexes.
+    /// The settings of its indexes, without credentials.
     pub indexes: BTreeMap<Arc<str>, IndexSettings>,
 }
 
@@ -132,7 +132,8 @@ impl Registry {
         let users = snapshot.list_users().await?;
         let mut indexes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, IndexSettings>> = BTreeMap::new();
         for (name, settings) in snapshot.list_indexes(None).await? {
-            indexes.entry(name.user).or_default().insert(name.index, settings.value);
+            let shown = IndexConfig::from_settings(settings.value).into_shown();
+            indexes.entry(name.user).or_default().insert(name.index, shown);
         }
         let view = |(name, record)| {
             let indexes = indexes.remove(&name).unwrap_or_default();
@@ -146,7 +147,9 @@ impl Registry {
         let mut snapshot = self.meta.snapshot().await?;
         let user = snapshot.get_user(name).await?.ok_or_else(|| unknown(name))?;
         let indexes = snapshot.list_indexes(Some(name)).await?;
-        let indexes = indexes.into_iter().map(|(name, settings)| (name.index, settings.value)).collect();
+        let shown = |settings| IndexConfig::from_settings(settings).into_shown();
+        let indexes =
+            indexes.into_iter().map(|(name, settings)| (name.index, shown(settings.value))).collect();
         Ok(UserView { name: name.into(), record: user.value, indexes })
     }
 

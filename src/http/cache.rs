@@ -13,9 +13,10 @@ use quick_cache::sync::Cache;
 
 use super::negotiate::SimpleFormat;
 use super::page::Page;
+use crate::domain::file::FileView;
 use crate::domain::stale::{Stale, StaleObserver};
 use crate::pep::digest::Sha256;
-use crate::storage::model::{IndexName, Link, StoredPath};
+use crate::storage::model::{IndexName, StoredPath};
 
 /// The URL form under which a simple page is asked for; links in it are relative to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +122,16 @@ impl PageCache {
         }
     }
 
+    /// The page, if it is in memory.
+    pub(super) fn peek(
+        &self,
+        index: &IndexName,
+        subject: Subject,
+        format: SimpleFormat,
+    ) -> Option<Arc<Page>> {
+        self.pages.get(&PageKey { index: index.clone(), epoch: self.epochs.get(index), subject, format })
+    }
+
     /// How many pages are kept, and how much memory they take in bytes.
     pub(super) fn usage(&self) -> (usize, u64) {
         (self.pages.len(), self.pages.weight())
@@ -149,42 +160,42 @@ impl StaleObserver for PageCache {
     }
 }
 
-/// Links by path and core metadata by hash, so that a download asks the database once.
+/// Files by path and core metadata by hash, so that a download asks the database once.
 pub struct FileCache {
-    links: Cache<(StoredPath, u64), Arc<Link>>,
+    files: Cache<(StoredPath, u64), Arc<FileView>>,
     core_metadata: Cache<Sha256, Arc<Page>, ByWeight>,
     epochs: Epochs,
 }
 
 impl FileCache {
-    /// A cache of at most `files` links and `bytes` bytes of core metadata.
+    /// A cache of at most `files` files and `bytes` bytes of core metadata.
     pub fn new(files: usize, bytes: u64) -> Self {
         Self {
-            links: Cache::new(files),
+            files: Cache::new(files),
             core_metadata: Cache::with_weighter(expected_items(bytes), bytes, ByWeight),
             epochs: Epochs::default(),
         }
     }
 
-    /// How many links are kept.
+    /// How many files are kept.
     pub(super) fn usage(&self) -> usize {
-        self.links.len()
+        self.files.len()
     }
 
-    /// The link at a path of `index` from memory, else what `find` finds.
-    pub(super) async fn get_link<E>(
+    /// The file at a path of `index` from memory, else what `find` finds.
+    pub(super) async fn get_file<E>(
         &self,
         index: &IndexName,
         path: &StoredPath,
-        find: impl Future<Output = Result<Link, E>>,
-    ) -> Result<Arc<Link>, E> {
+        find: impl Future<Output = Result<FileView, E>>,
+    ) -> Result<Arc<FileView>, E> {
         let key = (path.clone(), self.epochs.get(index));
-        match self.links.get_value_or_guard_async(&key).await {
-            Ok(link) => Ok(link),
+        match self.files.get_value_or_guard_async(&key).await {
+            Ok(file) => Ok(file),
             Err(guard) => {
-                let link = Arc::new(find.await?);
-                let _changed_meanwhile = guard.insert(Arc::clone(&link));
-                Ok(link)
+                let file = Arc::new(find.await?);
+                let _changed_meanwhile = guard.insert(Arc::clone(&file));
+                Ok(file)
             }
         }
     }
@@ -207,7 +218,7 @@ impl StaleObserver for FileCache {
                 let mut parts = path.as_str().splitn(3, '/');
                 if let (Some(user), Some(index)) = (parts.next(), parts.next()) {
                     let epoch = self.epochs.get(&IndexName::new(user, index));
-                    self.links.remove(&(path.clone(), epoch));
+                    self.files.remove(&(path.clone(), epoch));
                 }
             }
             Stale::User(_) | Stale::ProjectList(_) | Stale::Project(..) => {}

@@ -13,6 +13,7 @@ use crate::domain::push::PushError;
 use crate::domain::tox_result::ToxResultError;
 use crate::domain::upload_form::UploadError;
 use crate::domain::user::UserError;
+use crate::mirror::FetchError;
 use crate::publish::PublishError;
 use crate::storage::StorageError;
 
@@ -88,6 +89,7 @@ impl From<ProjectError> for ApiError {
             ProjectError::UnknownIndex(_)
             | ProjectError::Unknown(_)
             | ProjectError::UnknownVersion { .. } => Self::abort(StatusCode::NOT_FOUND, error),
+            ProjectError::Upstream(_) => Self::abort(StatusCode::BAD_GATEWAY, error),
             ProjectError::Storage(error) => error.into(),
         }
     }
@@ -116,8 +118,24 @@ impl From<FileError> for ApiError {
                 Self::abort(StatusCode::NOT_FOUND, error)
             }
             FileError::Deleted => Self::abort(StatusCode::GONE, error),
+            FileError::Quarantined(_) => Self::message(StatusCode::FORBIDDEN, error),
+            FileError::Fetch(error) => error.into(),
             FileError::Storage(error) => error.into(),
         }
+    }
+}
+
+impl From<FetchError> for ApiError {
+    fn from(error: FetchError) -> Self {
+        let status = match error {
+            FetchError::Status { status: 404, .. } => StatusCode::NOT_FOUND,
+            FetchError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            FetchError::Status { .. }
+            | FetchError::Hash { .. }
+            | FetchError::Size { .. }
+            | FetchError::Failed { .. } => StatusCode::BAD_GATEWAY,
+        };
+        Self::message(status, error)
     }
 }
 
@@ -159,6 +177,7 @@ impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
             UploadError::UnknownIndex(_) => Self::abort(StatusCode::NOT_FOUND, error),
+            UploadError::Mirror => Self::submit(StatusCode::NOT_FOUND, error),
             UploadError::Unauthenticated => Self::unauthorized(),
             UploadError::Forbidden => Self::submit(StatusCode::FORBIDDEN, error),
             UploadError::Conflict(_) => Self::submit(StatusCode::CONFLICT, error),

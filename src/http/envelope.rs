@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::negotiate::JSON;
@@ -10,21 +11,31 @@ use crate::ascii_json;
 
 /// An answer with data of a `kind`.
 pub(super) fn result(status: StatusCode, kind: &str, result: Value) -> HttpResponse {
-    respond(status, [("result", result), ("type", kind.into())])
+    show(status, [("result", result), ("type", kind.into())])
 }
 
 /// An answer with data of a `kind` and a message.
 pub(super) fn result_with_message(kind: &str, result: Value, message: &str) -> HttpResponse {
-    respond(StatusCode::OK, [("result", result), ("type", kind.into()), ("message", message.into())])
+    show(StatusCode::OK, [("result", result), ("type", kind.into()), ("message", message.into())])
 }
 
 /// An answer with only a message.
 pub(super) fn message(status: StatusCode, message: &str) -> HttpResponse {
-    respond(status, [("message", message.into())])
+    show(status, [("message", message.into())])
 }
 
-fn respond<const N: usize>(status: StatusCode, fields: [(&str, Value); N]) -> HttpResponse {
+fn show<const N: usize>(status: StatusCode, fields: [(&str, Value); N]) -> HttpResponse {
     let body: Map<String, Value> = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    respond(status, render(&body))
+}
+
+/// The body of an answer: an object with what the functions above put into it.
+pub(super) fn render(body: &impl Serialize) -> Vec<u8> {
+    ascii_json::to_pretty(body)
+}
+
+/// An answer with a rendered body.
+pub(super) fn respond(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     // devpi-client reads messages only if the type is exactly this, without a charset.
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON)).body(ascii_json::to_pretty(&body))
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON)).body(body)
 }

@@ -11,6 +11,7 @@ mod envelope;
 mod error;
 mod extract;
 mod forwarded;
+mod list_stream;
 mod negotiate;
 mod page;
 mod ranges;

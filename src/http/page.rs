@@ -11,12 +11,13 @@ use flate2::write::GzEncoder;
 
 use super::negotiate::{Coding, choose_coding, has_etag};
 use crate::pep::digest::Sha256;
+use crate::storage::model::IndexName;
 
 /// Smaller pages are not compressed: the headers alone are as long.
 const MIN_COMPRESSED_BYTES: usize = 512;
 
 /// The level of zstd: pages are compressed once per change and read often, but must not delay the first reader.
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 
 /// How many hexadecimal digits of the hash make an entity tag.
 const ETAG_DIGITS: usize = 32;
@@ -28,6 +29,10 @@ pub(super) struct Page {
     gzip: Option<Bytes>,
     zstd: Option<Bytes>,
     etag: String,
+    /// The mirrors on whose upstreams the page depends.
+    pub(super) mirrors: Vec<IndexName>,
+    /// The upstream's serial, on the page of a mirror itself.
+    pub(super) last_serial: Option<u64>,
 }
 
 impl Page {
@@ -43,7 +48,12 @@ impl Page {
             let zstd = zstd::bulk::compress(&plain, ZSTD_LEVEL).ok();
             (pack_gzip(&plain).ok().and_then(worthwhile), zstd.and_then(worthwhile))
         };
-        Self { plain: plain.into(), gzip, zstd, etag }
+        Self { plain: plain.into(), gzip, zstd, etag, mirrors: Vec::new(), last_serial: None }
+    }
+
+    /// The same with what it depends on.
+    pub(super) fn of_mirrors(self, mirrors: Vec<IndexName>, last_serial: Option<u64>) -> Self {
+        Self { mirrors, last_serial, ..self }
     }
 
     /// About how much memory the page takes, in bytes.

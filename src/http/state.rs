@@ -82,6 +82,8 @@ pub struct HttpLimits {
     pub body_idle: Duration,
     /// How many bytes of a file are read and sent at once.
     pub download_piece: u64,
+    /// How many bytes of a file that is being fetched are sent to one client at once.
+    pub upstream_piece: u64,
     /// How many connections may be open at once.
     pub connections: usize,
     /// How long a client may take to send the head of a request.
@@ -103,6 +105,7 @@ impl Default for HttpLimits {
             drained: 64 * 1024 * 1024,
             body_idle: Duration::from_mins(1),
             download_piece: 256 * 1024,
+            upstream_piece: 64 * 1024,
             connections: 25_000,
             request_head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),

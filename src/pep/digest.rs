@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest;
+use sha2::digest::DynDigest;
 
 /// A SHA-256 value. It is printed and parsed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,15 @@ impl Sha256 {
     /// The hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The hash of `pieces`, one behind the other.
+    pub fn of_pieces<P: AsRef<[u8]>>(pieces: impl IntoIterator<Item = P>) -> Self {
+        let mut hasher = sha2::Sha256::new();
+        for piece in pieces {
+            Digest::update(&mut hasher, piece.as_ref());
+        }
+        Self(hasher.finalize().into())
     }
 
     /// The value itself.
@@ -97,7 +107,7 @@ pub struct FileHasher {
 impl FileHasher {
     /// Takes the next piece of the file.
     pub fn update(&mut self, piece: &[u8]) {
-        self.sha256.update(piece);
+        Digest::update(&mut self.sha256, piece);
         md5::Digest::update(&mut self.md5, piece);
         blake2::Digest::update(&mut self.blake2_256, piece);
     }
@@ -109,6 +119,36 @@ impl FileHasher {
             md5: hex::encode(md5::Digest::finalize(self.md5)),
             blake2_256: hex::encode(blake2::Digest::finalize(self.blake2_256)),
         }
+    }
+}
+
+/// A hash that is chosen by its name, as simple pages name it.
+pub struct NamedHasher(Box<dyn DynDigest + Send>);
+
+impl NamedHasher {
+    /// The hash of this name, in small letters; `None` if it is not known here.
+    pub fn new(name: &str) -> Option<Self> {
+        Some(Self(match name {
+            "md5" => Box::<md5::Md5>::default(),
+            "sha1" => Box::<sha1::Sha1>::default(),
+            "sha224" => Box::<sha2::Sha224>::default(),
+            "sha256" => Box::<sha2::Sha256>::default(),
+            "sha384" => Box::<sha2::Sha384>::default(),
+            "sha512" => Box::<sha2::Sha512>::default(),
+            "blake2b" => Box::<blake2::Blake2b512>::default(),
+            "blake2s" => Box::<blake2::Blake2s256>::default(),
+            _ => return None,
+        }))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of all pieces, in lower-case hexadecimal digits.
+    pub fn finish(self) -> String {
+        hex::encode(self.0.finalize())
     }
 }
 
@@ -125,6 +165,26 @@ mod tests {
         for bad in ["", "ba", &text[1..], &format!("{text}0"), &text.replace('b', "x")] {
             assert_eq!(bad.parse::<Sha256>(), Err(DigestError), "{bad}");
         }
+    }
+
+    #[test]
+    fn hashes_are_known_by_name() {
+        for (name, expected) in [
+            ("md5", "900150983cd24fb0d6963f7d28e17f72"),
+            ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            ("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ] {
+            let mut hasher = NamedHasher::new(name).unwrap();
+            hasher.update(b"a");
+            hasher.update(b"bc");
+            assert_eq!(hasher.finish(), expected, "{name}");
+        }
+        for (name, digits) in
+            [("sha224", 56), ("sha384", 96), ("sha512", 128), ("blake2b", 128), ("blake2s", 64)]
+        {
+            assert_eq!(NamedHasher::new(name).unwrap().finish().len(), digits, "{name}");
+        }
+        assert!(NamedHasher::new("crc32").is_none());
     }
 
     #[test]

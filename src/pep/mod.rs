@@ -9,4 +9,6 @@ pub mod metadata;
 pub mod name;
 pub mod simple;
 pub mod simple_html;
+pub mod simple_list;
+pub mod simple_read;
 pub mod version;

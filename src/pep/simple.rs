@@ -6,27 +6,48 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::digest::Sha256;
 
 /// The version of the simple API that pages declare, in JSON and in HTML.
 pub const API_VERSION: &str = "1.4";
 
-/// A repository's project list: one entry for each listing index, in lookup order.
-#[derive(Clone, Debug, Default)]
-pub struct ProjectList {
-    /// Groups of projects. A name appears once, in the first group that has it.
-    pub groups: Vec<ProjectGroup>,
+/// Whether the core metadata of a file can be had beside it (PEP 658 and 714).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CoreMetadata {
+    /// Nothing is said of it.
+    #[default]
+    Absent,
+    /// It can be had; its hash is not known.
+    Offered,
+    /// It can be had and has this hash.
+    Hashed(Sha256),
 }
 
-/// The projects that one index adds to a project list.
-#[derive(Clone, Debug)]
-pub struct ProjectGroup {
-    /// Heading of the group for human readers.
-    pub title: String,
-    /// Normalised names, ascending.
-    pub projects: Vec<Arc<str>>,
+impl CoreMetadata {
+    /// Whether nothing is said of it.
+    pub fn is_absent(&self) -> bool {
+        *self == Self::Absent
+    }
+}
+
+/// The status of a project (PEP 792).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectStatus {
+    /// `active`, `archived`, `quarantined`, `deprecated`, or a word that nobody here knows.
+    pub status: Arc<str>,
+    /// Why it is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+}
+
+impl ProjectStatus {
+    /// Whether no files of the project may be offered.
+    pub fn is_quarantined(&self) -> bool {
+        &*self.status == "quarantined"
+    }
 }
 
 /// A project's page.
@@ -38,6 +59,8 @@ pub struct ProjectDetail {
     pub versions: Vec<Arc<str>>,
     /// The files, newest version first.
     pub files: Vec<File>,
+    /// Its status; `None` for an active project.
+    pub status: Option<ProjectStatus>,
 }
 
 /// A file of a project's page.
@@ -47,16 +70,20 @@ pub struct File {
     pub filename: Arc<str>,
     /// Where the file is: absolute, or relative to the page. Percent-encoded, without fragment.
     pub url: String,
-    /// Hash of the file.
-    pub sha256: Sha256,
+    /// Hashes of the file by the name of the algorithm, the best first.
+    pub hashes: Vec<(Arc<str>, Arc<str>)>,
     /// Which Pythons the release is for. `None` where the uploader did not say.
     pub requires_python: Option<Arc<str>>,
-    /// Hash of the core metadata that is served at the URL with `.metadata` appended.
-    pub core_metadata: Option<Sha256>,
-    /// Size in bytes.
-    pub size: u64,
-    /// When the file was uploaded.
-    pub upload_time: Timestamp,
+    /// The reason for which it is yanked, which may be empty; `None` for a file that is not yanked.
+    pub yanked: Option<Arc<str>>,
+    /// Whether core metadata are served at the URL with `.metadata` appended.
+    pub core_metadata: CoreMetadata,
+    /// Size in bytes, where it is known.
+    pub size: Option<u64>,
+    /// When the file was uploaded, where that is known.
+    pub upload_time: Option<Timestamp>,
+    /// Where its provenance object is.
+    pub provenance: Option<String>,
     /// Which index offers the file; shown to human readers.
     pub source: Arc<str>,
 }
@@ -70,22 +97,13 @@ struct Meta {
 const META: Meta = Meta { api_version: API_VERSION };
 
 #[derive(Serialize)]
-struct ListJson<'a> {
-    meta: Meta,
-    projects: Vec<NameJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct NameJson<'a> {
-    name: &'a str,
-}
-
-#[derive(Serialize)]
 struct DetailJson<'a> {
     meta: Meta,
     name: &'a str,
     versions: &'a [Arc<str>],
     files: Vec<FileJson<'a>>,
+    #[serde(rename = "project-status", skip_serializing_if = "Option::is_none")]
+    status: Option<&'a ProjectStatus>,
 }
 
 #[derive(Serialize)]
@@ -93,51 +111,75 @@ struct DetailJson<'a> {
 struct FileJson<'a> {
     filename: &'a str,
     url: &'a str,
-    hashes: HashesJson,
+    hashes: HashesJson<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    core_metadata: Option<HashesJson>,
+    core_metadata: Option<CoreMetadataJson>,
     // The name before PEP 714, which pip 23.1 and older read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    dist_info_metadata: Option<HashesJson>,
+    dist_info_metadata: Option<CoreMetadataJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requires_python: Option<&'a str>,
-    size: u64,
-    upload_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    yanked: Option<YankedJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<&'a str>,
+}
+
+struct HashesJson<'a>(&'a [(Arc<str>, Arc<str>)]);
+
+impl Serialize for HashesJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(algorithm, value)| (&**algorithm, &**value)))
+    }
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum CoreMetadataJson {
+    Offered(bool),
+    Hashed { sha256: Sha256 },
 }
 
 #[derive(Serialize)]
-struct HashesJson {
-    sha256: Sha256,
-}
-
-impl ProjectList {
-    /// The list as JSON (PEP 691). The groups are not visible in it.
-    pub fn render_json(&self) -> Vec<u8> {
-        let projects =
-            self.groups.iter().flat_map(|group| &group.projects).map(|name| NameJson { name }).collect();
-        to_json(&ListJson { meta: META, projects })
-    }
+#[serde(untagged)]
+enum YankedJson<'a> {
+    Yanked(bool),
+    Because(&'a str),
 }
 
 impl ProjectDetail {
     /// The page as JSON (PEP 691).
     pub fn render_json(&self) -> Vec<u8> {
         let files = self.files.iter().map(FileJson::from).collect();
-        to_json(&DetailJson { meta: META, name: &self.name, versions: &self.versions, files })
+        let status = self.status.as_ref();
+        to_json(&DetailJson { meta: META, name: &self.name, versions: &self.versions, files, status })
     }
 }
 
 impl<'a> From<&'a File> for FileJson<'a> {
     fn from(file: &'a File) -> Self {
+        let core_metadata = match file.core_metadata {
+            CoreMetadata::Absent => None,
+            CoreMetadata::Offered => Some(CoreMetadataJson::Offered(true)),
+            CoreMetadata::Hashed(sha256) => Some(CoreMetadataJson::Hashed { sha256 }),
+        };
         Self {
             filename: &file.filename,
             url: &file.url,
-            hashes: HashesJson { sha256: file.sha256 },
-            core_metadata: file.core_metadata.map(|sha256| HashesJson { sha256 }),
-            dist_info_metadata: file.core_metadata.map(|sha256| HashesJson { sha256 }),
+            hashes: HashesJson(&file.hashes),
+            core_metadata,
+            dist_info_metadata: core_metadata,
             requires_python: file.requires_python.as_deref(),
+            yanked: file.yanked.as_deref().map(|reason| {
+                if reason.is_empty() { YankedJson::Yanked(true) } else { YankedJson::Because(reason) }
+            }),
             size: file.size,
-            upload_time: render_upload_time(file.upload_time),
+            upload_time: file.upload_time.map(render_upload_time),
+            provenance: file.provenance.as_deref(),
         }
     }
 }
@@ -162,24 +204,59 @@ pub(crate) mod tests {
         let full = File {
             filename: "demo-1.0-py3-none-any.whl".into(),
             url: "../../+f/abc/demo-1.0-py3-none-any.whl".into(),
-            sha256: Sha256::of(b"wheel"),
+            hashes: vec![("sha256".into(), Sha256::of(b"wheel").to_string().into())],
             requires_python: Some(">=3.8,<4".into()),
-            core_metadata: Some(Sha256::of(b"metadata")),
-            size: 5,
-            upload_time: "2026-11-22T13:03:52.25Z".parse().unwrap(),
+            yanked: None,
+            core_metadata: CoreMetadata::Hashed(Sha256::of(b"metadata")),
+            size: Some(5),
+            upload_time: Some("2026-11-22T13:03:52.25Z".parse().unwrap()),
+            provenance: None,
             source: "alice/dev".into(),
         };
         let sparse = File {
             filename: "demo & co-0.9.zip".into(),
             url: "../../+f/def/demo%20&%20co-0.9.zip".into(),
             requires_python: None,
-            core_metadata: None,
+            core_metadata: CoreMetadata::Absent,
             ..full.clone()
         };
         ProjectDetail {
             name: "demo".into(),
             versions: vec!["1.0".into(), "0.9".into(), "0.1".into()],
             files: vec![full, sparse],
+            status: None,
+        }
+    }
+
+    /// A page with all that only an upstream says.
+    pub(crate) fn mirrored() -> ProjectDetail {
+        let file = File {
+            filename: "demo-1.0-py3-none-any.whl".into(),
+            url: "../../+e/demo-1.0-py3-none-any.whl".into(),
+            hashes: vec![("md5".into(), "abc".into()), ("sha1".into(), "def".into())],
+            requires_python: None,
+            yanked: Some("bad <one>".into()),
+            core_metadata: CoreMetadata::Offered,
+            size: None,
+            upload_time: None,
+            provenance: Some("https://h/p".into()),
+            source: "root/pypi".into(),
+        };
+        let bare = File {
+            filename: "demo-0.9.zip".into(),
+            url: "../../+e/demo-0.9.zip".into(),
+            hashes: Vec::new(),
+            yanked: Some("".into()),
+            core_metadata: CoreMetadata::Absent,
+            provenance: None,
+            ..file.clone()
+        };
+        let status = ProjectStatus { status: "archived".into(), reason: Some("done & over".into()) };
+        ProjectDetail {
+            name: "demo".into(),
+            versions: vec!["1.0".into()],
+            files: vec![file, bare],
+            status: Some(status),
         }
     }
 
@@ -207,17 +284,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn list_json_joins_the_groups() {
-        let list = ProjectList {
-            groups: vec![
-                ProjectGroup { title: "a/b".into(), projects: vec!["x".into()] },
-                ProjectGroup { title: "a/c".into(), projects: vec!["a".into(), "z".into()] },
-            ],
-        };
-        let page: Value = serde_json::from_slice(&list.render_json()).unwrap();
+    fn detail_json_leaves_out_what_is_not_known() {
+        let page: Value = serde_json::from_slice(&mirrored().render_json()).unwrap();
         assert_eq!(
-            page,
-            json!({"meta": {"api-version": "1.4"}, "projects": [{"name": "x"}, {"name": "a"}, {"name": "z"}]})
+            page["files"],
+            json!([
+                {"filename": "demo-1.0-py3-none-any.whl", "url": "../../+e/demo-1.0-py3-none-any.whl",
+                 "hashes": {"md5": "abc", "sha1": "def"}, "core-metadata": true, "dist-info-metadata": true,
+                 "yanked": "bad <one>", "provenance": "https://h/p"},
+                {"filename": "demo-0.9.zip", "url": "../../+e/demo-0.9.zip", "hashes": {}, "yanked": true},
+            ])
         );
+        assert_eq!(page["project-status"], json!({"status": "archived", "reason": "done & over"}));
     }
 }

@@ -2,27 +2,12 @@
 //!
 //! Written by hand into one buffer: it is the most asked-for answer of the server and its shape is frozen (PEP 833).
 
-use super::simple::{API_VERSION, File, ProjectDetail, ProjectList};
-
-impl ProjectList {
-    /// The list as HTML, with a heading for each group.
-    pub fn render_html(&self, title: &str) -> Vec<u8> {
-        let count: usize = self.groups.iter().map(|group| group.projects.len()).sum();
-        let mut page = Page::new(title, 256 + 48 * count);
-        for group in &self.groups {
-            page.markup("<h2>").text(&group.title).markup("</h2>");
-            for name in &group.projects {
-                page.markup("<a href=\"").text(name).markup("/\">").text(name).markup("</a><br>\n");
-            }
-        }
-        page.finish()
-    }
-}
+use super::simple::{API_VERSION, CoreMetadata, File, ProjectDetail, ProjectStatus};
 
 impl ProjectDetail {
     /// The page as HTML.
     pub fn render_html(&self, title: &str) -> Vec<u8> {
-        let mut page = Page::new(title, 256 + 512 * self.files.len());
+        let mut page = Page::new(title, 256 + 512 * self.files.len(), self.status.as_ref());
         page.markup("\n");
         for file in &self.files {
             page.file(file);
@@ -35,24 +20,35 @@ impl ProjectDetail {
 struct Page(Vec<u8>);
 
 impl Page {
-    fn new(title: &str, capacity: usize) -> Self {
+    fn new(title: &str, capacity: usize, status: Option<&ProjectStatus>) -> Self {
         let mut page = Self(Vec::with_capacity(capacity));
-        page.markup("<!DOCTYPE html><html lang=\"en\"><head>")
-            .markup("<meta name=\"pypi:repository-version\" content=\"")
-            .markup(API_VERSION)
-            .markup("\"><title>")
-            .text(title)
-            .markup("</title></head><body><h1>")
-            .text(title)
-            .markup("</h1>");
+        page.markup("<!DOCTYPE html><html lang=\"en\"><head>").meta("pypi:repository-version", API_VERSION);
+        if let Some(status) = status {
+            page.meta("pypi:project-status", &status.status);
+            if let Some(reason) = &status.reason {
+                page.meta("pypi:project-status-reason", reason);
+            }
+        }
+        page.markup("<title>").text(title).markup("</title></head><body><h1>").text(title).markup("</h1>");
         page
     }
 
+    fn meta(&mut self, name: &str, content: &str) -> &mut Self {
+        self.markup("<meta name=\"").markup(name).markup("\" content=\"").text(content).markup("\">")
+    }
+
     fn file(&mut self, file: &File) {
-        self.text(&file.source).markup(" <a href=\"").text(&file.url).markup("#sha256=");
-        self.markup(&file.sha256.to_string()).markup("\"");
-        if let Some(sha256) = file.core_metadata {
-            let value = format!("=\"sha256={sha256}\"");
+        self.text(&file.source).markup(" <a href=\"").text(&file.url);
+        if let Some((algorithm, value)) = file.hashes.first() {
+            self.markup("#").text(algorithm).markup("=").text(value);
+        }
+        self.markup("\"");
+        let core_metadata = match file.core_metadata {
+            CoreMetadata::Absent => None,
+            CoreMetadata::Offered => Some("=\"true\"".to_owned()),
+            CoreMetadata::Hashed(sha256) => Some(format!("=\"sha256={sha256}\"")),
+        };
+        if let Some(value) = core_metadata {
             // The first name is the one before PEP 714, which pip 23.1 and older read.
             self.markup(" data-dist-info-metadata")
                 .markup(&value)
@@ -61,6 +57,13 @@ impl Page {
         }
         if let Some(requires_python) = &file.requires_python {
             self.markup(" data-requires-python=\"").text(requires_python).markup("\"");
+        }
+        if let Some(reason) = &file.yanked {
+            self.markup(" data-yanked=\"").text(reason).markup("\"");
+        }
+        // In HTML it has to be a whole URL (PEP 740).
+        if let Some(provenance) = file.provenance.as_ref().filter(|url| url.contains("://")) {
+            self.markup(" data-provenance=\"").text(provenance).markup("\"");
         }
         self.markup(">").text(&file.filename).markup("</a><br>\n");
     }
@@ -71,15 +74,7 @@ impl Page {
     }
 
     fn text(&mut self, text: &str) -> &mut Self {
-        for byte in text.bytes() {
-            match byte {
-                b'&' => self.0.extend_from_slice(b"&amp;"),
-                b'<' => self.0.extend_from_slice(b"&lt;"),
-                b'>' => self.0.extend_from_slice(b"&gt;"),
-                b'"' => self.0.extend_from_slice(b"&quot;"),
-                _ => self.0.push(byte),
-            }
-        }
+        escape_html(text, &mut self.0);
         self
     }
 
@@ -89,11 +84,23 @@ impl Page {
     }
 }
 
+/// Appends a text as HTML, for elements and quoted attributes.
+pub(super) fn escape_html(text: &str, page: &mut Vec<u8>) {
+    for byte in text.bytes() {
+        match byte {
+            b'&' => page.extend_from_slice(b"&amp;"),
+            b'<' => page.extend_from_slice(b"&lt;"),
+            b'>' => page.extend_from_slice(b"&gt;"),
+            b'"' => page.extend_from_slice(b"&quot;"),
+            _ => page.push(byte),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::pep::digest::Sha256;
-    use crate::pep::simple::tests::example;
-    use crate::pep::simple::{ProjectGroup, ProjectList};
+    use crate::pep::simple::tests::{example, mirrored};
 
     #[test]
     fn detail_html_is_devpis_with_the_current_attributes() {
@@ -115,16 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn list_html_has_a_heading_for_each_index() {
-        let list = ProjectList {
-            groups: vec![
-                ProjectGroup { title: "a/b (bases: a/c)".into(), projects: vec!["x".into()] },
-                ProjectGroup { title: "a/c".into(), projects: vec![] },
-            ],
-        };
-        let page = String::from_utf8(list.render_html("t")).unwrap();
-        assert!(page.ends_with(
-            "<h1>t</h1><h2>a/b (bases: a/c)</h2><a href=\"x/\">x</a><br>\n<h2>a/c</h2></body></html>"
-        ));
+    fn detail_html_says_all_that_an_upstream_says() {
+        let page = String::from_utf8(mirrored().render_html("t")).unwrap();
+        let head = "<meta name=\"pypi:project-status\" content=\"archived\">\
+                    <meta name=\"pypi:project-status-reason\" content=\"done &amp; over\"><title>";
+        assert!(page.contains(head), "{page}");
+        let files = "root/pypi <a href=\"../../+e/demo-1.0-py3-none-any.whl#md5=abc\" data-dist-info-metadata=\"true\" \
+                     data-core-metadata=\"true\" data-yanked=\"bad &lt;one&gt;\" data-provenance=\"https://h/p\">\
+                     demo-1.0-py3-none-any.whl</a><br>\n\
+                     root/pypi <a href=\"../../+e/demo-0.9.zip\" data-yanked=\"\">demo-0.9.zip</a><br>\n";
+        assert!(page.contains(files), "{page}");
     }
 }

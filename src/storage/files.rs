@@ -5,6 +5,7 @@
 //! Whatever happens in between, a later start finds either a confirmed content or one that it can settle.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -53,8 +54,24 @@ pub trait IncomingFile: Send {
     /// Takes the next piece; waits while too much of what came before is still to be written.
     async fn write(&mut self, piece: Bytes) -> Result<(), StorageError>;
 
+    /// Writes what was taken, so that it can be read. Returns how many bytes that are by now.
+    async fn flush(&mut self) -> Result<u64, StorageError>;
+
+    /// How many bytes can be read by now.
+    fn written(&self) -> u64;
+
+    /// Opens the content for reading while it arrives. It stays readable after it was kept.
+    fn arriving(&self) -> Arc<dyn ArrivingFile>;
+
     /// Ends the content and returns it, still unkept.
     async fn finish(self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError>;
+}
+
+/// A content that is read while it arrives, by any number of readers.
+#[async_trait]
+pub trait ArrivingFile: Send + Sync {
+    /// Reads the bytes of `range`, all of which must have been written.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError>;
 }
 
 /// A content that has arrived whole but is not kept yet. Dropping it leaves nothing behind.

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::StorageError;
+use super::mirrored::{FetchedFile, FetchedPart, FetchedState, MirrorPage, Note, StoredNames, StoredPage};
 use super::model::{
     FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath, Touched,
     UserRecord,
@@ -42,6 +43,10 @@ pub trait MetaStore: Send + Sync {
 
     /// Committed changes with serials above `after` (from the start for `None`), ascending, at most `limit`.
     async fn changes_since(&self, after: Option<Serial>, limit: usize) -> Result<Vec<Change>, StorageError>;
+
+    /// Keeps notes, which change nothing of what is shown: without serial and change log. A note about an index that
+    /// is not there, or a page that is not there, is passed over.
+    async fn note(&self, notes: Vec<Note>) -> Result<(), StorageError>;
 
     /// Takes no more commits, finishes those under way, and releases all resources.
     async fn close(&self) -> Result<(), StorageError>;
@@ -116,6 +121,39 @@ pub trait Snapshot: Send {
 
     /// Whether any link, present or removed, names this file content.
     async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError>;
+
+    /// What the upstream of a mirror said of a project.
+    async fn get_mirror_page(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Option<StoredPage>, StorageError>;
+
+    /// The names of the projects of a mirror of which there is a page, ascending.
+    async fn list_mirror_pages(&mut self, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError>;
+
+    /// The project whose page lists a path, where the file's name does not tell: see [`Operation::PutMirrorPage`].
+    async fn find_odd_path(&mut self, path: &StoredPath) -> Result<Option<Arc<str>>, StorageError>;
+
+    /// The names of the projects of a mirror's upstream, as they were noted.
+    async fn get_mirror_names(&mut self, index: &IndexName) -> Result<Option<StoredNames>, StorageError>;
+
+    /// What was fetched of the file of a mirror at a path.
+    async fn get_fetched(&mut self, path: &StoredPath) -> Result<FetchedState, StorageError>;
+
+    /// What was fetched of a mirror's project.
+    async fn list_fetched(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<FetchedFile>, StorageError>;
+
+    /// The files of a mirror's project that are not to be fetched again.
+    async fn list_deleted(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<StoredPath>, StorageError>;
 
     /// When the newest commit was made.
     async fn last_commit_time(&mut self) -> Result<Option<Timestamp>, StorageError>;
@@ -222,6 +260,53 @@ pub enum Operation {
     },
     /// Keeps the bytes of a document under their hash.
     PutDocument(Sha256, Vec<u8>),
+    /// Puts what an upstream said of a project in the place of what it said before. Files that were deleted may be
+    /// fetched again.
+    PutMirrorPage {
+        /// The mirror.
+        index: IndexName,
+        /// The project.
+        project: ProjectName,
+        /// The page.
+        page: Box<MirrorPage>,
+        /// When the upstream said it.
+        checked_at: Timestamp,
+        /// Those of its paths from whose file names the project cannot be told.
+        odd_paths: Vec<StoredPath>,
+    },
+    /// Removes a project of a mirror: its page and all that was fetched.
+    RemoveMirrorProject(IndexName, ProjectName),
+    /// Adds to what is here of a file of a mirror.
+    PutFetched {
+        /// The mirror.
+        index: IndexName,
+        /// The project whose page lists the file.
+        project: ProjectName,
+        /// The path of the file.
+        path: StoredPath,
+        /// What comes.
+        part: FetchedPart,
+    },
+    /// Removes what is here of a file of a mirror.
+    RemoveFetched {
+        /// The mirror.
+        index: IndexName,
+        /// The project whose page lists the file.
+        project: ProjectName,
+        /// The path of the file.
+        path: StoredPath,
+        /// Whether it may be fetched again before the upstream's page has changed.
+        refetch: Refetch,
+    },
+}
+
+/// Whether a file of a mirror that is removed may be fetched again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refetch {
+    /// It may.
+    Allowed,
+    /// Not until the upstream's page has changed.
+    Refused,
 }
 
 /// What becomes of a release's metadata when new metadata comes.

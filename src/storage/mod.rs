@@ -7,6 +7,7 @@ mod error;
 pub mod files;
 pub mod fs;
 pub mod meta;
+pub mod mirrored;
 pub mod model;
 pub mod sqlite;
 

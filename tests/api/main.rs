@@ -23,6 +23,10 @@ mod limits;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod mirror_files;
+#[cfg(test)]
+mod mirror_pages;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod projects;

@@ -19,8 +19,15 @@ const HTTP: &str = "actix";
 const SQL: &str = "rusqlite";
 
 /// The storage without its backends.
-const STORAGE: &[&str] =
-    &["pep", "storage::StorageError", "storage::error", "storage::files", "storage::meta", "storage::model"];
+const STORAGE: &[&str] = &[
+    "pep",
+    "storage::StorageError",
+    "storage::error",
+    "storage::files",
+    "storage::meta",
+    "storage::mirrored",
+    "storage::model",
+];
 
 const LAYERS: &[Layer] = &[
     Layer { module: "pep", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
@@ -32,29 +39,52 @@ const LAYERS: &[Layer] = &[
     Layer { module: "storage::meta", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::files", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::model", may_import: STORAGE, foreign: &[HTTP, SQL] },
+    Layer { module: "storage::mirrored", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::sqlite", may_import: STORAGE, foreign: &[HTTP] },
     Layer { module: "storage::fs", may_import: STORAGE, foreign: &[HTTP, SQL] },
+    Layer { module: "clock", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
+    Layer { module: "outgoing", may_import: &["version"], foreign: &[HTTP, SQL] },
+    // It speaks HTTP to upstreams, but knows nothing of how this server answers.
     Layer {
-        module: "domain",
+        module: "mirror",
         may_import: &[
             "archive",
+            "clock",
+            "outgoing",
             "pep",
             "storage::StorageError",
             "storage::files",
             "storage::meta",
+            "storage::mirrored",
             "storage::model",
         ],
         foreign: &[HTTP, SQL],
     },
     Layer {
+        module: "domain",
+        may_import: &[
+            "archive",
+            "clock",
+            "mirror",
+            "pep",
+            "storage::StorageError",
+            "storage::files",
+            "storage::meta",
+            "storage::mirrored",
+            "storage::model",
+        ],
+        foreign: &[HTTP, SQL, "reqwest"],
+    },
+    Layer {
         module: "auth",
-        may_import: &["ascii_json", "domain", "pep", "storage::StorageError", "storage::model"],
+        may_import: &["ascii_json", "clock", "domain", "pep", "storage::StorageError", "storage::model"],
         foreign: &[HTTP, SQL],
     },
     Layer {
         module: "publish",
         may_import: &[
             "domain",
+            "outgoing",
             "pep",
             "storage::StorageError",
             "storage::files",
@@ -69,10 +99,12 @@ const LAYERS: &[Layer] = &[
             "ascii_json",
             "auth",
             "domain",
+            "mirror",
             "pep",
             "publish",
             "storage::StorageError",
             "storage::files",
+            "storage::mirrored",
             "storage::model",
             "version",
         ],
@@ -87,6 +119,7 @@ const LAYERS: &[Layer] = &[
             "auth",
             "domain",
             "http",
+            "mirror",
             "publish",
             "storage::fs::DirectoryLimits",
             "storage::sqlite::SqliteLimits",

@@ -7,14 +7,16 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::domain::deletion::describe;
-use crate::domain::project::{ProjectError, ReleaseView, Scope};
+use crate::domain::project::{ProjectError, ReleaseLink, ReleaseView, Scope};
 use crate::domain::quote;
 use crate::http::call::Call;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::urls::BaseUrl;
+use crate::mirror::main_hash;
 use crate::pep::name::ProjectName;
-use crate::storage::model::{IndexName, Link, LogEntry};
+use crate::storage::mirrored::MirrorFile;
+use crate::storage::model::{IndexName, Link, LogEntry, Relation};
 
 /// `GET /{user}/{index}/{project}`
 pub(in crate::http) async fn show(
@@ -93,7 +95,29 @@ fn render(base_url: &BaseUrl, release: ReleaseView) -> Value {
     fields.into()
 }
 
-fn render_link(base_url: &BaseUrl, link: &Link) -> Value {
+fn render_link(base_url: &BaseUrl, link: &ReleaseLink) -> Value {
+    match link {
+        ReleaseLink::Stored(link) => render_stored(base_url, link),
+        ReleaseLink::Mirrored(file) => render_mirrored(base_url, file),
+    }
+}
+
+fn render_mirrored(base_url: &BaseUrl, file: &MirrorFile) -> Value {
+    let hashes: Map<String, Value> = file
+        .read
+        .hashes
+        .iter()
+        .map(|(algorithm, value)| (algorithm.to_string(), (&**value).into()))
+        .collect();
+    json!({
+        "rel": Relation::ReleaseFile.as_str(),
+        "hash_spec": main_hash(&file.read).map_or_else(String::new, |(algorithm, value)| format!("{algorithm}={value}")),
+        "hashes": hashes,
+        "href": base_url.join(file.path.as_str()),
+    })
+}
+
+fn render_stored(base_url: &BaseUrl, link: &Link) -> Value {
     let log: Vec<Value> = link.log.iter().map(render_log_entry).collect();
     let mut shown = json!({
         "rel": link.relation.as_str(),

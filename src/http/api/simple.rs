@@ -7,21 +7,35 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use tokio::task::spawn_blocking;
 
-use crate::domain::project::{ListedFile, ListedIndex, ProjectFiles};
+use super::files::PROVENANCE_SUFFIX;
+use crate::domain::project::{ListedFile, ListedIndexes, ListedProjects, ProjectError, ProjectFiles};
 use crate::http::cache::{Place, Subject};
 use crate::http::call::Call;
 use crate::http::error::ApiError;
+use crate::http::list_stream::ListStream;
 use crate::http::negotiate::{SimpleFormat, choose_simple};
 use crate::http::page::Page;
 use crate::http::urls::{BaseUrl, relative};
+use crate::mirror::{Currency, Staleness};
 use crate::pep::name::ProjectName;
-use crate::pep::simple::{File, ProjectDetail, ProjectGroup, ProjectList};
+use crate::pep::simple::{File, ProjectDetail};
 use crate::storage::model::IndexName;
 
 /// Pages change with uploads: clients must ask, and usually hear 304.
 const CACHE_CONTROL: &str = "no-cache";
 
 const VARY: &str = "Accept, Accept-Encoding, User-Agent";
+
+/// Since when an upstream could not be asked whether what is shown is what it has.
+const X_WHEELHOUSE_STALE_SINCE: HeaderName = HeaderName::from_static("x-wheelhouse-stale-since");
+
+/// Why not.
+const X_WHEELHOUSE_STALE_REASON: HeaderName = HeaderName::from_static("x-wheelhouse-stale-reason");
+
+/// How much of the reason is told, in characters.
+const MAX_REASON: usize = 300;
+
+const X_PYPI_LAST_SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
 
 const X_DEVPI_ABSOLUTE_URLS: HeaderName = HeaderName::from_static("x-devpi-absolute-urls");
 
@@ -30,11 +44,35 @@ pub(in crate::http) async fn list(call: &Call, index: &IndexName) -> Result<Http
     let kind = choose_simple(&call.accept);
     let render = async {
         let listed = call.registry().list_projects(index).await?;
-        let index = index.clone();
-        make_page(move || render_list(&index, listed, kind.format)).await
+        if listed.indexes.iter().any(|listed| matches!(listed.projects, ListedProjects::Upstream(_))) {
+            return Err(Unkept::List(listed));
+        }
+        let list = ListStream::new(index, listed.indexes, kind.format);
+        make_page(move || list.render()).await.map_err(Unkept::Error)
     };
-    let page = call.state.pages.get(index, Subject::List, kind.format, render).await?;
-    Ok(page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY))
+    match call.state.pages.get(index, Subject::List, kind.format, render).await {
+        Ok(page) => Ok(page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY)),
+        Err(Unkept::List(listed)) => {
+            let list = ListStream::new(index, listed.indexes, kind.format);
+            let mut response = list.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY);
+            tell_staleness(&mut response, listed.stale.as_ref());
+            Ok(response)
+        }
+        Err(Unkept::Error(error)) => Err(error),
+    }
+}
+
+/// Why a list of projects does not come out of the memory for pages.
+enum Unkept {
+    /// It has the projects of an upstream, which may be a million.
+    List(ListedIndexes),
+    Error(ApiError),
+}
+
+impl From<ProjectError> for Unkept {
+    fn from(error: ProjectError) -> Self {
+        Self::Error(error.into())
+    }
 }
 
 /// `ANY /{user}/{index}/+simple/{project}/`, and `GET /{user}/{index}/{project}` for installers
@@ -46,30 +84,59 @@ pub(in crate::http) async fn project(
 ) -> Result<HttpResponse, ApiError> {
     let kind = choose_simple(&call.accept);
     let links = Links::new(call, index, project, place);
-    let cached_under = links.cached_under(call, place);
-    let render = async {
-        let files = call.registry().list_project_files(index, project).await?;
-        let (index, project) = (index.clone(), project.clone());
-        make_page(move || render_project(&index, &project, files, &links, kind.format)).await
+    let subject = links.cached_under(call, place);
+    let subject = subject.map(|place| Subject::Project(project.normal().into(), place));
+    let (registry, pages) = (call.registry(), &call.state.pages);
+    let kept = subject.clone().and_then(|subject| pages.peek(index, subject, kind.format));
+    let current = kept.map(|page| (registry.currency(&page.mirrors, project), page));
+    let (stale, page) = if let Some((Currency::Current(stale), page)) = current {
+        (stale, page)
+    } else {
+        let stale = registry.check_mirrors(index, project).await?;
+        let render = async {
+            let files = registry.list_project_files(index, project).await?;
+            let (mirrors, last_serial) = (files.mirrors.clone(), files.last_serial);
+            let (index, project) = (index.clone(), project.clone());
+            let page = make_page(move || render_project(&index, &project, files, &links, kind.format));
+            Ok::<_, ApiError>(page.await?.of_mirrors(mirrors, last_serial))
+        };
+        let page = match subject {
+            Some(subject) => pages.get(index, subject, kind.format, render).await?,
+            None => Arc::new(render.await?),
+        };
+        (stale, page)
     };
-    let page = match cached_under {
-        Some(place) => {
-            let subject = Subject::Project(project.normal().into(), place);
-            call.state.pages.get(index, subject, kind.format, render).await?
-        }
-        None => Arc::new(render.await?),
-    };
-    Ok(page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY))
+    let mut response = page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY);
+    tell_staleness(&mut response, stale.as_ref());
+    if let Some(serial) = page.last_serial.filter(|serial| *serial > 0) {
+        response.headers_mut().insert(X_PYPI_LAST_SERIAL, serial.into());
+    }
+    Ok(response)
 }
 
-/// `POST /{user}/{index}/+simple/{project}/refresh`: nothing to refresh without mirrors but the reader's page.
+/// `POST /{user}/{index}/+simple/{project}/refresh`
 pub(in crate::http) async fn refresh(
     call: &Call,
     index: &IndexName,
     project: &ProjectName,
 ) -> Result<HttpResponse, ApiError> {
-    call.registry().get_index(index).await?;
+    call.registry().refresh(index, project).await?;
     Err(ApiError::found(call.base_url.join(&format!("{index}/+simple/{}/", project.normal()))))
+}
+
+/// Says that what is shown may not be what an upstream has: since when, and why.
+fn tell_staleness(response: &mut HttpResponse, stale: Option<&Staleness>) {
+    let Some(stale) = stale else { return };
+    if let Some(since) = stale.since
+        && let Ok(since) = httpdate::fmt_http_date(since.into()).parse()
+    {
+        response.headers_mut().insert(X_WHEELHOUSE_STALE_SINCE, since);
+    }
+    let is_plain = |character: &char| character.is_ascii() && !character.is_ascii_control();
+    let reason: String = stale.reason.chars().filter(is_plain).take(MAX_REASON).collect();
+    if let Ok(reason) = reason.parse() {
+        response.headers_mut().insert(X_WHEELHOUSE_STALE_REASON, reason);
+    }
 }
 
 /// Simple pages exist for ASCII names only.
@@ -123,25 +190,6 @@ async fn make_page(render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Result<
     spawn_blocking(move || Page::new(render())).await.map_err(ApiError::internal)
 }
 
-fn render_list(index: &IndexName, listed: Vec<ListedIndex>, format: SimpleFormat) -> Vec<u8> {
-    let groups = listed.into_iter().map(|listed| {
-        let bases: Vec<String> = listed.bases.iter().map(ToString::to_string).collect();
-        let title = if bases.is_empty() {
-            listed.index.to_string()
-        } else {
-            format!("{} (bases: {})", listed.index, bases.join(","))
-        };
-        ProjectGroup { title, projects: listed.projects }
-    });
-    let list = ProjectList { groups: groups.collect() };
-    match format {
-        SimpleFormat::Json => list.render_json(),
-        SimpleFormat::Html => {
-            list.render_html(&format!("{index}: simple list (including inherited indices)"))
-        }
-    }
-}
-
 fn render_project(
     index: &IndexName,
     project: &ProjectName,
@@ -153,6 +201,7 @@ fn render_project(
         name: project.normal().into(),
         versions: files.versions,
         files: files.files.into_iter().map(|file| show_file(file, links)).collect(),
+        status: files.status,
     };
     match format {
         SimpleFormat::Json => page.render_json(),
@@ -161,14 +210,22 @@ fn render_project(
 }
 
 fn show_file(file: ListedFile, links: &Links) -> File {
+    let provenance = file.has_provenance.then(|| links.to(&format!("{}{PROVENANCE_SUFFIX}", file.path)));
+    let mut hashes = file.hashes;
+    // In HTML there is room for one.
+    if let Some(place) = hashes.iter().position(|(algorithm, _)| &**algorithm == "sha256") {
+        hashes[..=place].rotate_right(1);
+    }
     File {
-        url: links.to(file.link.path.as_str()),
-        filename: file.link.file_name,
-        sha256: file.link.sha256,
+        url: links.to(file.path.as_str()),
+        filename: file.file_name,
+        hashes,
         requires_python: file.requires_python,
-        core_metadata: file.link.core_metadata,
-        size: file.link.size,
-        upload_time: file.link.uploaded_at,
+        yanked: file.yanked,
+        core_metadata: file.core_metadata,
+        size: file.size,
+        upload_time: file.upload_time,
+        provenance,
         source: file.index.to_string().into(),
     }
 }

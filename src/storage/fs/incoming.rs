@@ -3,8 +3,12 @@
 //! An upload may last for minutes, so it must not occupy a thread: pieces are gathered, and a thread is borrowed for
 //! as long as it takes to write and hash what was gathered. Meanwhile the next pieces may arrive.
 
+use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,7 +20,7 @@ use super::lease::Leases;
 use super::received::DirectoryReceivedFile;
 use crate::pep::digest::FileHasher;
 use crate::storage::StorageError;
-use crate::storage::files::{IncomingFile, ReceivedFile};
+use crate::storage::files::{ArrivingFile, IncomingFile, ReceivedFile};
 
 /// An [`IncomingFile`] of a directory store.
 pub(super) struct DirectoryIncomingFile {
@@ -27,6 +31,10 @@ pub(super) struct DirectoryIncomingFile {
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
     file: FileState,
+    /// How much is written.
+    written: Arc<AtomicU64>,
+    /// The same file, for those who read along.
+    reader: Arc<File>,
 }
 
 enum FileState {
@@ -53,11 +61,22 @@ impl DirectoryIncomingFile {
         let directory = layout.incoming();
         let written = spawn_blocking(move || {
             let temporary = NamedTempFile::new_in(directory)?;
-            Ok::<_, StorageError>(Box::new(Written { temporary, hasher: FileHasher::default(), size: 0 }))
+            let reader = temporary.reopen()?;
+            let written = Written { temporary, hasher: FileHasher::default(), size: 0 };
+            Ok::<_, StorageError>((Box::new(written), reader))
         });
         // Waited for here already, so that a full disk is told before the client has sent its file.
-        let file = FileState::Idle(written.await??);
-        Ok(Self { layout, leases, buffer, gathered: Vec::new(), gathered_bytes: 0, file })
+        let (written, reader) = written.await??;
+        Ok(Self {
+            layout,
+            leases,
+            buffer,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            file: FileState::Idle(written),
+            written: Arc::default(),
+            reader: Arc::new(reader),
+        })
     }
 
     /// The file, when the write under way is done.
@@ -70,15 +89,17 @@ impl DirectoryIncomingFile {
     }
 
     /// Starts to write what was gathered, when the write before it is done.
-    async fn flush(&mut self) -> Result<(), StorageError> {
+    async fn start_writing(&mut self) -> Result<(), StorageError> {
         let mut written = self.take_file().await?;
         let pieces = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
+        let count = Arc::clone(&self.written);
         self.file = FileState::Writing(spawn_blocking(move || {
             for piece in pieces {
                 written.temporary.write_all(&piece)?;
                 written.hasher.update(&piece);
                 written.size += piece.len() as u64;
+                count.store(written.size, Ordering::Release);
             }
             Ok(written)
         }));
@@ -94,13 +115,46 @@ impl IncomingFile for DirectoryIncomingFile {
         if self.gathered_bytes < self.buffer {
             return Ok(());
         }
-        self.flush().await
+        self.start_writing().await
+    }
+
+    async fn flush(&mut self) -> Result<u64, StorageError> {
+        if self.gathered_bytes > 0 {
+            self.start_writing().await?;
+        }
+        self.file = FileState::Idle(self.take_file().await?);
+        Ok(self.written())
+    }
+
+    fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    fn arriving(&self) -> Arc<dyn ArrivingFile> {
+        Arc::new(DirectoryArrivingFile(Arc::clone(&self.reader)))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError> {
-        self.flush().await?;
+        self.start_writing().await?;
         let Written { temporary, hasher, size } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
         Ok(Box::new(DirectoryReceivedFile { layout, leases, temporary, digests: hasher.finish(), size }))
+    }
+}
+
+/// An [`ArrivingFile`] of a directory store. All readers share one descriptor.
+struct DirectoryArrivingFile(Arc<File>);
+
+#[async_trait]
+impl ArrivingFile for DirectoryArrivingFile {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let file = Arc::clone(&self.0);
+        spawn_blocking(move || {
+            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, range.start)?;
+            Ok(Bytes::from(bytes))
+        })
+        .await?
     }
 }

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::read;
 use super::rows::{self, to_integer};
+use super::{mirror, read};
 use crate::pep::digest::Sha256;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
-use crate::storage::meta::{ChangeSet, CommitError, ExistingMetadata, Expectation, Operation};
+use crate::storage::meta::{ChangeSet, CommitError, ExistingMetadata, Expectation, Operation, Refetch};
+use crate::storage::mirrored::MirrorPage;
 use crate::storage::model::{
     IndexName, IndexSettings, Link, Relation, Serial, StoredPath, Touched, UserRecord,
 };
@@ -128,7 +130,73 @@ impl<'a> Application<'a> {
                 )?;
                 Ok(())
             }
+            Operation::PutMirrorPage { index, project, page, checked_at, odd_paths } => {
+                self.put_mirror_page(index, project, page, *checked_at, odd_paths)
+            }
+            Operation::RemoveMirrorProject(index, project) => self.remove_mirror_project(index, project),
+            Operation::PutFetched { index, project, path, part } => {
+                let index_id = self.require_index(index)?;
+                mirror::put_fetched(self.connection, index_id, project, path, part, self.serial)?;
+                self.touch(Touched::File(path.clone()));
+                Ok(())
+            }
+            Operation::RemoveFetched { index, project, path, refetch } => {
+                let index_id = self.require_index(index)?;
+                mirror::end_fetched(self.connection, path, self.serial)?;
+                if *refetch == Refetch::Refused {
+                    mirror::put_deletion(self.connection, index_id, project, path, self.serial)?;
+                    self.touch(Touched::Project(index.clone(), project.clone()));
+                }
+                self.touch(Touched::File(path.clone()));
+                Ok(())
+            }
         }
+    }
+
+    fn put_mirror_page(
+        &mut self,
+        index: &IndexName,
+        project: &ProjectName,
+        page: &MirrorPage,
+        checked_at: Timestamp,
+        odd_paths: &[StoredPath],
+    ) -> Result<(), CommitError> {
+        let index_id = self.require_index(index)?;
+        let old = mirror::get_page(self.connection, index, project.normal())?;
+        mirror::put_page(self.connection, index_id, project, page, checked_at, self.serial)?;
+        mirror::put_odd_paths(self.connection, index_id, project, odd_paths)?;
+        mirror::forget_deletions(self.connection, index_id, project)?;
+        let was_quarantined = old.as_ref().is_some_and(|old| old.page.is_quarantined());
+        if was_quarantined != page.is_quarantined() {
+            self.touch_fetched(index, project)?;
+        }
+        if old.is_none() {
+            self.touch(Touched::ProjectList(index.clone()));
+        }
+        self.touch(Touched::Project(index.clone(), project.clone()));
+        Ok(())
+    }
+
+    fn remove_mirror_project(&mut self, index: &IndexName, project: &ProjectName) -> Result<(), CommitError> {
+        let index_id = self.require_index(index)?;
+        self.touch_fetched(index, project)?;
+        for file in mirror::list_fetched(self.connection, index, project.normal())? {
+            mirror::end_fetched(self.connection, &file.path, self.serial)?;
+        }
+        mirror::forget_deletions(self.connection, index_id, project)?;
+        if !mirror::remove_page(self.connection, index_id, project)? {
+            return Err(CommitError::Outdated);
+        }
+        self.touch(Touched::ProjectList(index.clone()));
+        self.touch(Touched::Project(index.clone(), project.clone()));
+        Ok(())
+    }
+
+    fn touch_fetched(&mut self, index: &IndexName, project: &ProjectName) -> Result<(), StorageError> {
+        for file in mirror::list_fetched(self.connection, index, project.normal())? {
+            self.touch(Touched::File(file.path));
+        }
+        Ok(())
     }
 
     fn put_user(&mut self, user: &Arc<str>, record: &UserRecord) -> Result<(), CommitError> {
@@ -171,7 +239,8 @@ impl<'a> Application<'a> {
     }
 
     fn remove_index(&mut self, index: &IndexName) -> Result<(), CommitError> {
-        let id = self.find_index(index)?.ok_or(CommitError::Outdated)?;
+        let id = self.require_index(index)?;
+        mirror::remove_mirror(self.connection, id, self.serial)?;
         self.end("index_settings", "index_id = ?2", params![id])?;
         self.end("indexes", "id = ?2", params![id])?;
         self.touch_index(index)
@@ -214,6 +283,10 @@ impl<'a> Application<'a> {
         self.mark_project(project_id)
     }
 
+    fn require_index(&self, index: &IndexName) -> Result<i64, CommitError> {
+        self.find_index(index)?.ok_or(CommitError::Outdated)
+    }
+
     fn find_index(&self, index: &IndexName) -> Result<Option<i64>, StorageError> {
         let sql = "SELECT id FROM indexes WHERE user = ?1 AND name = ?2 AND removed_at IS NULL";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -242,7 +315,7 @@ impl<'a> Application<'a> {
         if let Some((id, _)) = read::find_project(self.connection, index, project.normal())? {
             return Ok(id);
         }
-        let index_id = self.find_index(index)?.ok_or(CommitError::Outdated)?;
+        let index_id = self.require_index(index)?;
         self.execute(
             "INSERT INTO projects (index_id, name, changed_at, added_at) VALUES (?1, ?2, ?3, ?3)",
             params![index_id, project.normal(), to_integer(self.serial.0)],

@@ -5,6 +5,7 @@
 //! the newest commit without waiting for the writer.
 
 mod apply;
+mod mirror;
 mod read;
 mod rows;
 mod snapshot;
@@ -22,13 +23,15 @@ use self::snapshot::{Readers, SqliteSnapshot};
 use self::write::Writer;
 use super::StorageError;
 use super::meta::{Change, ChangeSet, Commit, CommitError, CommitListener, MetaStore, Snapshot};
+use super::mirrored::Note;
 use super::model::Serial;
 
 /// Marks the file as a database of this program ("whhs").
 const APPLICATION_ID: i32 = 0x7768_6873;
 
 /// The steps that make the current schema; step n takes a database from version n to n + 1.
-const SCHEMA_STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const SCHEMA_STEPS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Bounds of an [`SqliteStore`].
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +92,10 @@ impl MetaStore for SqliteStore {
     async fn changes_since(&self, after: Option<Serial>, limit: usize) -> Result<Vec<Change>, StorageError> {
         let snapshot = SqliteSnapshot::open(&self.readers).await?;
         snapshot.run(move |connection| read::changes_since(connection, after, limit)).await
+    }
+
+    async fn note(&self, notes: Vec<Note>) -> Result<(), StorageError> {
+        self.writer.note(notes).await
     }
 
     async fn close(&self) -> Result<(), StorageError> {

@@ -205,10 +205,11 @@ pub(super) fn get_document(
 }
 
 pub(super) fn is_referenced(connection: &Connection, sha256: &Sha256) -> Result<bool, StorageError> {
-    Ok(connection.prepare_cached("SELECT 1 FROM links WHERE sha256 = ?1")?.exists([sha256.as_bytes()])?)
+    let sql = "SELECT 1 FROM links WHERE sha256 = ?1 UNION ALL SELECT 1 FROM fetched_files WHERE sha256 = ?1";
+    Ok(connection.prepare_cached(sql)?.exists([sha256.as_bytes()])?)
 }
 
-fn collect<T, C: FromIterator<T>>(
+pub(super) fn collect<T, C: FromIterator<T>>(
     connection: &Connection,
     sql: &str,
     parameters: impl rusqlite::Params,

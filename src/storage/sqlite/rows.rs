@@ -27,10 +27,7 @@ pub(super) fn serial(row: &Row<'_>, column: usize) -> rusqlite::Result<Serial> {
 pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Stored<Link>> {
     let word = row.get_ref(0)?.as_str()?;
     let relation = Relation::parse(word).ok_or_else(|| damaged(0, format!("unknown relation {word:?}")))?;
-    let core_metadata = match row.get_ref(8)?.as_blob_or_null()? {
-        Some(_) => Some(sha256(row, 8)?),
-        None => None,
-    };
+    let core_metadata = optional_sha256(row, 8)?;
     let link = Link {
         relation,
         path: StoredPath::new(row.get::<_, String>(1)?),
@@ -57,12 +54,21 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlit
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| damaged(column, error.to_string()))
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+/// A column with a number that is not negative.
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|error| damaged(column, error.to_string()))
 }
 
 fn sha256(row: &Row<'_>, column: usize) -> rusqlite::Result<Sha256> {
     Sha256::try_from(row.get_ref(column)?.as_blob()?).map_err(|error| damaged(column, error.to_string()))
+}
+
+/// A column with a hash or nothing.
+pub(super) fn optional_sha256(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sha256>> {
+    match row.get_ref(column)?.as_blob_or_null()? {
+        Some(_) => sha256(row, column).map(Some),
+        None => Ok(None),
+    }
 }
 
 fn damaged(column: usize, text: String) -> rusqlite::Error {

@@ -10,10 +10,11 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
-use super::{prepare_connection, read};
+use super::{mirror, prepare_connection, read};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
+use crate::storage::mirrored::{FetchedFile, FetchedState, StoredNames, StoredPage};
 use crate::storage::model::{
     FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
     UserRecord,
@@ -217,6 +218,53 @@ impl Snapshot for SqliteSnapshot {
     async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError> {
         let sha256 = *sha256;
         self.query(move |connection| read::is_referenced(connection, &sha256)).await
+    }
+
+    async fn get_mirror_page(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Option<StoredPage>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| mirror::get_page(connection, &index, &project)).await
+    }
+
+    async fn list_mirror_pages(&mut self, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError> {
+        let index = index.clone();
+        self.query(move |connection| mirror::list_pages(connection, &index)).await
+    }
+
+    async fn find_odd_path(&mut self, path: &StoredPath) -> Result<Option<Arc<str>>, StorageError> {
+        let path = path.clone();
+        self.query(move |connection| mirror::find_odd_path(connection, &path)).await
+    }
+
+    async fn get_mirror_names(&mut self, index: &IndexName) -> Result<Option<StoredNames>, StorageError> {
+        let index = index.clone();
+        self.query(move |connection| mirror::get_names(connection, &index)).await
+    }
+
+    async fn get_fetched(&mut self, path: &StoredPath) -> Result<FetchedState, StorageError> {
+        let path = path.clone();
+        self.query(move |connection| mirror::get_fetched(connection, &path)).await
+    }
+
+    async fn list_fetched(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<FetchedFile>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| mirror::list_fetched(connection, &index, &project)).await
+    }
+
+    async fn list_deleted(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<StoredPath>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| mirror::list_deleted(connection, &index, &project)).await
     }
 
     async fn last_commit_time(&mut self) -> Result<Option<Timestamp>, StorageError> {

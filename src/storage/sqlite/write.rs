@@ -8,15 +8,52 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
 use super::apply::Application;
-use super::{Newest, SqliteLimits};
+use super::{Newest, SqliteLimits, mirror};
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Commit, CommitError, CommitListener};
+use crate::storage::mirrored::Note;
 use crate::storage::model::Serial;
 
-/// A change set on its way to the writer, and the way back for the outcome.
-struct Request {
-    change: ChangeSet,
-    reply: oneshot::Sender<Result<Commit, CommitError>>,
+/// What is on its way to the writer, and the way back for the outcome.
+enum Request {
+    Change { change: Box<ChangeSet>, reply: oneshot::Sender<Result<Commit, CommitError>> },
+    Notes { notes: Vec<Note>, reply: oneshot::Sender<Result<(), StorageError>> },
+}
+
+impl Request {
+    /// Tells whoever waits how it went. Nobody may be waiting any more; what was written stands all the same.
+    fn reply(self, outcome: Outcome, listener: Option<&Arc<dyn CommitListener>>) {
+        match (self, outcome) {
+            (Self::Change { change, reply }, Outcome::Change(outcome)) => {
+                if let (Ok(commit), Some(listener)) = (&outcome, listener) {
+                    listener.committed(&change, commit);
+                }
+                let _gone = reply.send(outcome);
+            }
+            (Self::Notes { reply, .. }, Outcome::Notes) => {
+                let _gone = reply.send(Ok(()));
+            }
+            // An outcome is made for each request, in its kind.
+            (Self::Change { .. }, Outcome::Notes) | (Self::Notes { .. }, Outcome::Change(_)) => {}
+        }
+    }
+
+    fn fail(self, cause: StorageError) {
+        match self {
+            Self::Change { reply, .. } => {
+                let _gone = reply.send(Err(cause.into()));
+            }
+            Self::Notes { reply, .. } => {
+                let _gone = reply.send(Err(cause));
+            }
+        }
+    }
+}
+
+/// What became of a request in a transaction that was committed.
+enum Outcome {
+    Change(Result<Commit, CommitError>),
+    Notes,
 }
 
 /// The handle of the writing thread.
@@ -53,11 +90,21 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, change: ChangeSet) -> Result<Commit, CommitError> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Request::Change { change: Box::new(change), reply }).await?;
+        outcome.await.map_err(|_| StorageError::Closed)?
+    }
+
+    pub(super) async fn note(&self, notes: Vec<Note>) -> Result<(), StorageError> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Request::Notes { notes, reply }).await?;
+        outcome.await.map_err(|_| StorageError::Closed)?
+    }
+
+    async fn send(&self, request: Request) -> Result<(), StorageError> {
         let sender = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sender = sender.ok_or(StorageError::Closed)?;
-        let (reply, outcome) = oneshot::channel();
-        sender.send(Request { change, reply }).await.map_err(|_| StorageError::Closed)?;
-        outcome.await.map_err(|_| StorageError::Closed)?
+        sender.send(request).await.map_err(|_| StorageError::Closed)
     }
 
     /// Takes no more change sets. Those that wait are still committed.
@@ -99,14 +146,10 @@ impl WriterThread {
         match outcome {
             Ok(outcomes) => {
                 for (request, outcome) in group.drain(..).zip(outcomes) {
-                    if let Ok(commit) = &outcome {
+                    if let Outcome::Change(Ok(commit)) = &outcome {
                         self.newest.set(commit.serial);
-                        if let Some(listener) = self.listener.get() {
-                            listener.committed(&request.change, commit);
-                        }
                     }
-                    // Nobody may be waiting any more; the commit stands all the same.
-                    let _gone = request.reply.send(outcome);
+                    request.reply(outcome, self.listener.get());
                 }
             }
             Err(cause) => {
@@ -119,38 +162,46 @@ impl WriterThread {
                     } else {
                         StorageError::Failed(text.clone().into())
                     };
-                    let _gone = request.reply.send(Err(cause.into()));
+                    request.fail(cause);
                 }
             }
         }
     }
 }
 
-/// Writes all change sets of a group in one transaction. One that cannot be applied does not disturb the others.
+/// Writes all of a group in one transaction. A change set that cannot be applied does not disturb the others.
 fn write_group(
     connection: &mut Connection,
     first: u64,
     group: &[Request],
-) -> Result<Vec<Result<Commit, CommitError>>, StorageError> {
+) -> Result<Vec<Outcome>, StorageError> {
     let mut transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let mut serial = first;
     let mut outcomes = Vec::with_capacity(group.len());
     for request in group {
+        let change = match request {
+            Request::Change { change, .. } => change,
+            Request::Notes { notes, .. } => {
+                for note in notes {
+                    mirror::put_note(&transaction, note)?;
+                }
+                outcomes.push(Outcome::Notes);
+                continue;
+            }
+        };
         let savepoint = transaction.savepoint()?;
-        match Application::new(&savepoint, Serial(serial)).apply(&request.change) {
+        match Application::new(&savepoint, Serial(serial)).apply(change) {
             Ok(touched) => {
                 savepoint.commit()?;
-                outcomes.push(Ok(Commit { serial: Serial(serial), touched }));
+                outcomes.push(Outcome::Change(Ok(Commit { serial: Serial(serial), touched })));
                 serial += 1;
             }
             Err(error) => {
                 drop(savepoint);
-                outcomes.push(Err(error));
                 // After some failures (a full disk, a broken file) SQLite has already given up the whole transaction.
-                if transaction.is_autocommit()
-                    && let Some(Err(CommitError::Storage(cause))) = outcomes.pop()
-                {
-                    return Err(cause);
+                match error {
+                    CommitError::Storage(cause) if transaction.is_autocommit() => return Err(cause),
+                    error => outcomes.push(Outcome::Change(Err(error))),
                 }
             }
         }

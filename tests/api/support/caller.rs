@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use serde_json::Value;
+use wheelhouse::outgoing::client_builder;
 
 use super::{Answer, Dist, Form, RawAnswer};
 
@@ -20,7 +21,8 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn anonymous(address: SocketAddr) -> Self {
-        let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
+        let builder = client_builder(None).unwrap().no_proxy().no_gzip();
+        let client = builder.redirect(redirect::Policy::none()).build().unwrap();
         Self { client, address, credentials: None }
     }
 

@@ -11,17 +11,21 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Argon2, Params};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use wheelhouse::auth::authenticator::{AuthLimits, Authenticator};
 use wheelhouse::auth::secret::{KeyCost, Secret};
 use wheelhouse::auth::users::UserCache;
+use wheelhouse::clock::Clock;
 use wheelhouse::domain::acl::{AccessPolicy, Caller as Identity};
-use wheelhouse::domain::clock::Clock;
 use wheelhouse::domain::user::NewPassword;
 use wheelhouse::domain::{Registry, RegistryLimits};
 use wheelhouse::http::server::{Listener, serve};
 use wheelhouse::http::{FileCache, HttpLimits, HttpSettings, NodeInfo, PageCache, State};
+use wheelhouse::mirror::{MirrorOptions, Mirrors};
 use wheelhouse::publish::{PublishLimits, Publisher};
+use wheelhouse::storage::files::FileStore;
 use wheelhouse::storage::fs::{DirectoryLimits, DirectoryStore};
+use wheelhouse::storage::meta::MetaStore;
 use wheelhouse::storage::model::IndexName;
 use wheelhouse::storage::sqlite::{SqliteLimits, SqliteStore};
 
@@ -39,6 +43,7 @@ pub(crate) struct Builder {
     settings: HttpSettings,
     limits: HttpLimits,
     publish_limits: PublishLimits,
+    mirrors: MirrorOptions,
 }
 
 /// A running server.
@@ -150,6 +155,11 @@ impl Builder {
         self
     }
 
+    pub(crate) fn with_mirrors(mut self, mirrors: MirrorOptions) -> Self {
+        self.mirrors = mirrors;
+        self
+    }
+
     pub(crate) fn with_settings(mut self, settings: HttpSettings) -> Self {
         self.settings = settings;
         self
@@ -166,9 +176,21 @@ impl Builder {
         let users = Arc::new(UserCache::new(100));
         let pages = Arc::new(PageCache::new(64 * 1024 * 1024));
         let files = Arc::new(FileCache::new(1000, 1_000_000));
+        let meta: Arc<dyn MetaStore> =
+            Arc::new(SqliteStore::open(&directory.path().join("db"), SqliteLimits::default()).unwrap());
+        let contents: Arc<dyn FileStore> =
+            Arc::new(DirectoryStore::open(directory.path(), DirectoryLimits::default()).unwrap());
+        let mirrors = Mirrors::new(
+            Arc::clone(&meta),
+            Arc::clone(&contents),
+            Clock::system(),
+            self.mirrors.clone(),
+            Handle::current(),
+        );
         let registry = Registry::open(
-            Arc::new(SqliteStore::open(&directory.path().join("db"), SqliteLimits::default()).unwrap()),
-            Arc::new(DirectoryStore::open(directory.path(), DirectoryLimits::default()).unwrap()),
+            meta,
+            contents,
+            Arc::new(mirrors),
             self.policy.clone(),
             Clock::system(),
             RegistryLimits::default(),

@@ -1,0 +1,118 @@
+//! Deletion on mirrors: of what is held of an upstream, which may come again (`mirror` section 8).
+
+use super::acl::Caller;
+use super::deletion::{DeleteError, describe};
+use super::index_config::IndexConfig;
+use super::python;
+use super::registry::{Decision, Registry};
+use super::upstream::version_of;
+use crate::mirror::candidates;
+use crate::pep::name::ProjectName;
+use crate::storage::StorageError;
+use crate::storage::meta::{ChangeSet, Expectation, Operation, Refetch, Snapshot};
+use crate::storage::mirrored::FetchedState;
+use crate::storage::model::{IndexName, Stored, StoredPath};
+
+impl Registry {
+    /// All that is held of a project goes. It comes again when somebody asks for it.
+    pub(super) async fn deletion_of_mirror_project(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        caller: &Caller,
+        index: &IndexName,
+        config: &Stored<IndexConfig>,
+        project: &ProjectName,
+    ) -> Result<Decision<()>, DeleteError> {
+        let held = self.mirrors.held_page(snapshot, index, project.normal()).await?;
+        held.ok_or(DeleteError::UnknownProject)?;
+        let operation = Operation::RemoveMirrorProject(index.clone(), project.clone());
+        Ok(self.mirror_deletion(caller, index, config, vec![operation]))
+    }
+
+    /// What was fetched of a release goes; its files are still listed, and fetched again when somebody asks for them.
+    pub(super) async fn deletion_of_mirror_release(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        caller: &Caller,
+        index: &IndexName,
+        config: &Stored<IndexConfig>,
+        project: &ProjectName,
+        version: &str,
+    ) -> Result<Decision<()>, DeleteError> {
+        let quoted_index = python::quote(&index.to_string());
+        let Some(held) = self.mirrors.held_page(snapshot, index, project.normal()).await? else {
+            return Err(DeleteError::UnknownProjectOfRelease {
+                project: describe(project),
+                index: quoted_index,
+            });
+        };
+        if !held.page.files.iter().any(|file| version_of(&file.read.file_name) == version) {
+            return Err(DeleteError::UnknownRelease {
+                version: python::quote(version),
+                project: describe(project),
+                index: quoted_index,
+            });
+        }
+        let fetched = snapshot.list_fetched(index, project.normal()).await?;
+        let fetched = fetched.into_iter().filter(|file| version_of(file.path.file_name()) == version);
+        let operations: Vec<Operation> =
+            fetched.map(|file| removal(index, project, file.path, Refetch::Allowed)).collect();
+        if operations.is_empty() {
+            return Ok(Decision::keep(()));
+        }
+        Ok(self.mirror_deletion(caller, index, config, operations))
+    }
+
+    /// A file goes, and is neither listed nor fetched again before the upstream's page has changed.
+    pub(super) async fn deletion_of_mirror_file(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        caller: &Caller,
+        index: &IndexName,
+        config: &Stored<IndexConfig>,
+        path: &StoredPath,
+    ) -> Result<Decision<()>, DeleteError> {
+        let project = match snapshot.get_fetched(path).await? {
+            FetchedState::Present(fetched) => Some(fetched.project),
+            FetchedState::Deleted => return Err(DeleteError::AlreadyDeleted(python::quote(path.as_str()))),
+            FetchedState::Unknown => self.find_listing_project(snapshot, index, path).await?,
+        };
+        let project = project.ok_or_else(|| DeleteError::UnknownFile(python::quote(path.as_str())))?;
+        let operation = removal(index, &project, path.clone(), Refetch::Refused);
+        Ok(self.mirror_deletion(caller, index, config, vec![operation]))
+    }
+
+    async fn find_listing_project(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        index: &IndexName,
+        path: &StoredPath,
+    ) -> Result<Option<ProjectName>, StorageError> {
+        let mut names = candidates(path.file_name());
+        names.extend(snapshot.find_odd_path(path).await?.map(|name| name.to_string()));
+        for name in names {
+            let held = self.mirrors.held_page(snapshot, index, &name).await?;
+            if held.is_some_and(|held| held.page.files.iter().any(|file| file.path == *path)) {
+                return Ok(Some(ProjectName::from_url(&name)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn mirror_deletion(
+        &self,
+        caller: &Caller,
+        index: &IndexName,
+        config: &Stored<IndexConfig>,
+        operations: Vec<Operation>,
+    ) -> Decision<()> {
+        let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
+            .expect(Expectation::Index(index.clone(), Some(config.changed_at)));
+        change.operations = operations;
+        Decision::write(change, ())
+    }
+}
+
+fn removal(index: &IndexName, project: &ProjectName, path: StoredPath, refetch: Refetch) -> Operation {
+    Operation::RemoveFetched { index: index.clone(), project: project.clone(), path, refetch }
+}

@@ -1,0 +1,132 @@
+//! Spares upstreams that cannot be reached.
+//!
+//! After some failures in a row an upstream is left alone for a while, so that nobody waits for it; then one request
+//! finds out whether it is back. Each time it is not, the pause doubles.
+
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::time::Instant;
+
+/// Bounds of [`Breakers`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BreakerLimits {
+    /// After how many failures in a row an upstream is left alone; 0 for never.
+    pub(super) failures: u32,
+    /// The first pause.
+    pub(super) first_pause: Duration,
+    /// The longest pause.
+    pub(super) longest_pause: Duration,
+}
+
+/// All upstreams by their origin.
+pub(super) struct Breakers {
+    limits: BreakerLimits,
+    breakers: DashMap<String, Breaker>,
+}
+
+struct Breaker {
+    failures: u32,
+    pause: Duration,
+    /// Until then nobody is let through.
+    closed_until: Option<Instant>,
+}
+
+impl Breakers {
+    pub(super) fn new(limits: BreakerLimits) -> Self {
+        Self { limits, breakers: DashMap::new() }
+    }
+
+    /// Whether a request may be sent. One that may, behind a pause, stands for all others until its outcome is told.
+    pub(super) fn admit(&self, origin: &str) -> bool {
+        let Some(mut breaker) = self.breakers.get_mut(origin) else { return true };
+        match breaker.closed_until {
+            None => true,
+            Some(end) if Instant::now() < end => false,
+            Some(_) => {
+                breaker.closed_until = Some(Instant::now() + breaker.pause);
+                true
+            }
+        }
+    }
+
+    /// The upstream answered something.
+    pub(super) fn succeeded(&self, origin: &str) {
+        self.breakers.remove(origin);
+    }
+
+    /// The upstream could not be reached.
+    pub(super) fn failed(&self, origin: &str) {
+        let BreakerLimits { failures, first_pause, longest_pause } = self.limits;
+        if failures == 0 {
+            return;
+        }
+        let mut breaker = self.breakers.entry(origin.to_owned()).or_insert_with(|| Breaker {
+            failures: 0,
+            pause: first_pause,
+            closed_until: None,
+        });
+        breaker.failures += 1;
+        if breaker.failures > failures {
+            breaker.pause = (breaker.pause * 2).min(longest_pause);
+        }
+        if breaker.failures >= failures {
+            breaker.closed_until = Some(Instant::now() + breaker.pause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    fn breakers() -> Breakers {
+        Breakers::new(BreakerLimits {
+            failures: 3,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(3),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_upstream_is_probed_by_one_at_a_time() {
+        let breakers = breakers();
+        for _ in 0..3 {
+            assert!(breakers.admit("a"));
+            breakers.failed("a");
+        }
+        assert!(!breakers.admit("a"));
+        assert!(breakers.admit("b"));
+        advance(Duration::from_secs(1)).await;
+        assert!(breakers.admit("a"));
+        assert!(!breakers.admit("a"));
+        breakers.succeeded("a");
+        assert!(breakers.admit("a") && breakers.admit("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_up_to_the_longest() {
+        let breakers = breakers();
+        (0..3).for_each(|_| breakers.failed("a"));
+        for pause in [1, 2, 3, 3] {
+            assert!(!breakers.admit("a"));
+            advance(Duration::from_millis(pause * 1000 - 1)).await;
+            assert!(!breakers.admit("a"));
+            advance(Duration::from_millis(1)).await;
+            assert!(breakers.admit("a"));
+            breakers.failed("a");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_forgets_earlier_failures() {
+        let breakers = breakers();
+        for _ in 0..5 {
+            breakers.failed("a");
+            breakers.failed("a");
+            breakers.succeeded("a");
+        }
+        assert!(breakers.admit("a"));
+    }
+}

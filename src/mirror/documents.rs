@@ -1,0 +1,282 @@
+//! Small documents beside files: core metadata (PEP 658) and provenance objects (PEP 740).
+
+use std::sync::Arc;
+
+use tracing::warn;
+use url::Url;
+
+use super::Mirrors;
+use super::error::{FetchError, UpstreamError};
+use super::pages::later;
+use super::remote_zip::RemoteMetadata;
+use super::settings::Mirror;
+use super::upstream::shown;
+use crate::pep::digest::Sha256;
+use crate::pep::name::ProjectName;
+use crate::pep::simple::CoreMetadata;
+use crate::storage::StorageError;
+use crate::storage::meta::{ChangeSet, CommitError, Operation};
+use crate::storage::mirrored::{FetchedFile, FetchedPart, FetchedState, MirrorFile};
+use crate::storage::model::StoredPath;
+
+/// A document.
+#[derive(Debug)]
+pub struct Document {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// Their hash.
+    pub sha256: Sha256,
+}
+
+impl Document {
+    fn new(body: Vec<u8>) -> Self {
+        Self { sha256: Sha256::of(&body), body }
+    }
+}
+
+/// What looking for a document came to; `None` if there is none.
+pub(super) type Outcome = Result<Option<Arc<Document>>, FetchError>;
+
+/// Which document of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    CoreMetadata,
+    Provenance,
+}
+
+impl Mirrors {
+    /// The core metadata of a file: those that are here, else from the upstream, else out of the upstream's wheel.
+    /// `None` if it has none.
+    pub async fn core_metadata(
+        self: &Arc<Self>,
+        mirror: &Mirror,
+        project: &ProjectName,
+        file: &MirrorFile,
+    ) -> Outcome {
+        let storage = |error| FetchError::of_storage(&file.read.url, error);
+        if let Some(document) = self.find_document(file, Kind::CoreMetadata).await.map_err(storage)? {
+            return Ok(Some(document));
+        }
+        if self.options.offline {
+            return Err(FetchError::Status { status: 503, url: Arc::clone(&file.read.url) });
+        }
+        self.share(mirror, project, file, Kind::CoreMetadata).await
+    }
+
+    /// The provenance object of a file: the upstream's, or the last one if that does not help.
+    pub async fn provenance(
+        self: &Arc<Self>,
+        mirror: &Mirror,
+        project: &ProjectName,
+        file: &MirrorFile,
+    ) -> Outcome {
+        let storage = |error| FetchError::of_storage(&file.read.url, error);
+        let held = self.find_document(file, Kind::Provenance).await.map_err(storage)?;
+        let checked_at = self.provenances.get(&file.path);
+        let is_current =
+            checked_at.is_some_and(|checked_at| self.clock.now() < later(checked_at, self.expiry(mirror)));
+        match held {
+            Some(document) if is_current || self.options.offline => Ok(Some(document)),
+            None if self.options.offline => {
+                Err(FetchError::Status { status: 503, url: Arc::clone(&file.read.url) })
+            }
+            held => match (self.share(mirror, project, file, Kind::Provenance).await, held) {
+                (Err(error), Some(document)) => {
+                    warn!("the provenance of {} is shown as it was: {error}", file.path);
+                    Ok(Some(document))
+                }
+                (outcome, _) => outcome,
+            },
+        }
+    }
+
+    async fn find_document(
+        &self,
+        file: &MirrorFile,
+        kind: Kind,
+    ) -> Result<Option<Arc<Document>>, StorageError> {
+        let mut snapshot = self.meta.snapshot().await?;
+        let FetchedState::Present(fetched) = snapshot.get_fetched(&file.path).await? else { return Ok(None) };
+        let FetchedFile { core_metadata, provenance, .. } = *fetched;
+        let sha256 = match kind {
+            // Another document than the page speaks of is of no use.
+            Kind::CoreMetadata => core_metadata.filter(|sha256| match file.read.core_metadata {
+                CoreMetadata::Hashed(expected) => *sha256 == expected,
+                _ => true,
+            }),
+            Kind::Provenance => provenance,
+        };
+        let Some(sha256) = sha256 else { return Ok(None) };
+        let body = snapshot.get_document(&sha256).await?;
+        Ok(body.map(|body| Arc::new(Document { body, sha256 })))
+    }
+
+    /// Looks for a document at the upstream, once for all who want it.
+    async fn share(
+        self: &Arc<Self>,
+        mirror: &Mirror,
+        project: &ProjectName,
+        file: &MirrorFile,
+        kind: Kind,
+    ) -> Outcome {
+        let key = StoredPath::new(format!("{}{}", file.path, kind.suffix()));
+        let flight = self.document_flights.join_or_start(
+            &key,
+            || None,
+            |landing| {
+                let (mirrors, mirror, project, file) =
+                    (Arc::clone(self), mirror.clone(), project.clone(), file.clone());
+                self.spawn(async move {
+                    landing.land(mirrors.look_for(&mirror, &project, &file, kind).await);
+                });
+            },
+        );
+        let given_up =
+            || Err(FetchError::Failed { url: Arc::clone(&file.read.url), cause: "it was given up".into() });
+        flight.wait().await.unwrap_or_else(given_up)
+    }
+
+    async fn look_for(
+        self: &Arc<Self>,
+        mirror: &Mirror,
+        project: &ProjectName,
+        file: &MirrorFile,
+        kind: Kind,
+    ) -> Outcome {
+        let permit = self.page_permits.acquire().await;
+        let permit = permit.map_err(|_| failed(file, "the server is stopping"))?;
+        let document = match kind {
+            Kind::CoreMetadata => match self.ask_for_core_metadata(mirror, file).await? {
+                Found::Document(document) => Some(document),
+                Found::Nothing => None,
+                Found::OnlyInFile => {
+                    drop(permit);
+                    self.fetch(mirror, project, file).finished().await?;
+                    let kept = self.find_document(file, kind).await;
+                    return kept.map_err(|error| FetchError::of_storage(&file.read.url, error));
+                }
+            },
+            Kind::Provenance => self.ask_for_provenance(mirror, file).await?,
+        };
+        let Some(document) = document else { return Ok(None) };
+        self.keep_document(mirror, project, file, kind, &document).await?;
+        Ok(Some(Arc::new(document)))
+    }
+
+    async fn ask_for_core_metadata(
+        self: &Arc<Self>,
+        mirror: &Mirror,
+        file: &MirrorFile,
+    ) -> Result<Found, FetchError> {
+        let url = Url::parse(&file.read.url).map_err(|error| failed(file, &error.to_string()))?;
+        let is_right = |document: &Document| match file.read.core_metadata {
+            CoreMetadata::Hashed(expected) => document.sha256 == expected,
+            _ => true,
+        };
+        if file.read.core_metadata != CoreMetadata::Absent {
+            let mut beside = url.clone();
+            beside.set_path(&format!("{}.metadata", url.path()));
+            match self.client.get_document(mirror, &beside, self.options.limits.document_size).await {
+                Ok(Some(body)) => {
+                    let document = Document::new(body.into());
+                    if is_right(&document) {
+                        return Ok(Found::Document(document));
+                    }
+                    warn!("{} is not what the upstream's page says", shown(&beside));
+                }
+                Ok(None) => {}
+                Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::Resting { .. })) => {
+                    warn!("cannot get {}: {error}", shown(&beside));
+                    return Err(FetchError::Status { status: -1, url: shown(&beside) });
+                }
+                Err(error) => warn!("cannot get {}: {error}", shown(&beside)),
+            }
+        }
+        match self.read_remote_metadata(mirror, &url, &file.read.file_name).await? {
+            RemoteMetadata::Found(body) => {
+                let document = Document::new(body);
+                if is_right(&document) {
+                    return Ok(Found::Document(document));
+                }
+                Err(failed(file, "the metadata in it are not those of which the upstream's page speaks"))
+            }
+            RemoteMetadata::Absent => Ok(Found::Nothing),
+            RemoteMetadata::NoRanges => Ok(Found::OnlyInFile),
+        }
+    }
+
+    async fn ask_for_provenance(
+        &self,
+        mirror: &Mirror,
+        file: &MirrorFile,
+    ) -> Result<Option<Document>, FetchError> {
+        let Some(provenance) = &file.read.provenance else { return Ok(None) };
+        let url = Url::parse(provenance).map_err(|error| failed(file, &error.to_string()))?;
+        match self.client.get_document(mirror, &url, self.options.limits.document_size).await {
+            Ok(body) => {
+                self.provenances.insert(file.path.clone(), self.clock.now());
+                Ok(body.map(|body| Document::new(body.into())))
+            }
+            Err(UpstreamError::Status { status, .. }) => {
+                Err(FetchError::Status { status: status.into(), url: shown(&url) })
+            }
+            Err(error) => {
+                warn!("cannot get {}: {error}", shown(&url));
+                Err(FetchError::Status { status: -1, url: shown(&url) })
+            }
+        }
+    }
+
+    async fn keep_document(
+        &self,
+        mirror: &Mirror,
+        project: &ProjectName,
+        file: &MirrorFile,
+        kind: Kind,
+        document: &Document,
+    ) -> Result<(), FetchError> {
+        let storage = |error| FetchError::of_storage(&file.read.url, error);
+        let held = self.find_document(file, kind).await.map_err(storage)?;
+        if held.is_some_and(|held| held.sha256 == document.sha256) {
+            return Ok(());
+        }
+        let part = match kind {
+            Kind::CoreMetadata => FetchedPart::CoreMetadata(document.sha256),
+            Kind::Provenance => FetchedPart::Provenance(document.sha256),
+        };
+        let change = ChangeSet::new(None, self.clock.now())
+            .with(Operation::PutDocument(document.sha256, document.body.clone()))
+            .with(Operation::PutFetched {
+                index: mirror.index.clone(),
+                project: project.clone(),
+                path: file.path.clone(),
+                part,
+            });
+        match self.meta.commit(change).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Outdated) => Err(failed(file, "the index has gone")),
+            Err(CommitError::Storage(error)) => Err(storage(error)),
+        }
+    }
+}
+
+/// Where core metadata were found.
+enum Found {
+    Document(Document),
+    Nothing,
+    /// The file has to be fetched as a whole.
+    OnlyInFile,
+}
+
+impl Kind {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::CoreMetadata => ".metadata",
+            Self::Provenance => ".provenance",
+        }
+    }
+}
+
+fn failed(file: &MirrorFile, cause: &str) -> FetchError {
+    FetchError::Failed { url: Arc::clone(&file.read.url), cause: cause.into() }
+}

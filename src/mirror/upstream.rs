@@ -1,0 +1,315 @@
+//! Requests to upstreams.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::debug;
+use url::Url;
+
+use super::breaker::Breakers;
+use super::error::UpstreamError;
+use super::logins::Logins;
+use super::settings::Mirror;
+use crate::outgoing;
+use crate::storage::mirrored::Validators;
+
+/// What is asked for: devpi's order of preference.
+const SIMPLE_PAGE: HeaderValue = HeaderValue::from_static(
+    "application/vnd.pypi.simple.v1+html;q=0.2, application/vnd.pypi.simple.v1+json, text/html;q=0.01",
+);
+
+const LAST_SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
+
+/// How many redirects are followed (as in devpi).
+const MAX_REDIRECTS: usize = 20;
+
+/// Bounds of an [`UpstreamClient`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UpstreamLimits {
+    /// How long an upstream may take to accept a connection, and to send the next bytes of a file.
+    pub(super) idle: Duration,
+    /// How long a page may take as a whole.
+    pub(super) page_time: Duration,
+    /// The largest page, in bytes.
+    pub(super) page_size: usize,
+}
+
+/// Sends requests to upstreams.
+pub(super) struct UpstreamClient {
+    /// Made when they are first needed: without mirrors, no certificate authorities are.
+    clients: OnceCell<Clients>,
+    more_authorities: Option<PathBuf>,
+    logins: Logins,
+    breakers: Breakers,
+    limits: UpstreamLimits,
+}
+
+struct Clients {
+    /// Unpacks what comes packed.
+    pages: Client,
+    /// Leaves bodies as they are: they are what hashes are of.
+    files: Client,
+}
+
+/// What an upstream answered to a question for a page.
+pub(super) enum PageAnswer {
+    /// The page.
+    Page(Box<RawPage>),
+    /// It is as it was.
+    NotModified,
+    /// There is none.
+    Missing,
+}
+
+/// A page as it came.
+pub(super) struct RawPage {
+    pub(super) body: Bytes,
+    pub(super) content_type: String,
+    /// Where it was in the end, without credentials.
+    pub(super) url: Url,
+    pub(super) validators: Validators,
+    /// The upstream's serial; -1 where it says none.
+    pub(super) serial: i64,
+}
+
+/// Which part of a file is asked for.
+pub(super) enum FilePart<'a> {
+    /// All of it.
+    Whole,
+    /// What comes from this byte on, if the file is still the one with this validator.
+    From(u64, Option<&'a str>),
+    /// These bytes, the last one included.
+    Bytes(u64, u64),
+    /// So many bytes at its end.
+    Last(u64),
+}
+
+impl UpstreamClient {
+    pub(super) fn new(
+        limits: UpstreamLimits,
+        breakers: Breakers,
+        logins: Logins,
+        more_authorities: Option<PathBuf>,
+    ) -> Self {
+        Self { clients: OnceCell::new(), more_authorities, logins, breakers, limits }
+    }
+
+    /// Asks for a page, unless it is as it was when it had `known`.
+    pub(super) async fn get_page(
+        &self,
+        mirror: &Mirror,
+        url: &Url,
+        known: Option<&Validators>,
+    ) -> Result<PageAnswer, UpstreamError> {
+        let work = timeout(self.limits.page_time, self.receive_page(mirror, url, known));
+        work.await.unwrap_or_else(|_| {
+            self.breakers.failed(&origin(url));
+            let cause = format!("it took more than {} seconds", self.limits.page_time.as_secs());
+            Err(UpstreamError::Unreachable { url: shown(url), cause: cause.into() })
+        })
+    }
+
+    async fn receive_page(
+        &self,
+        mirror: &Mirror,
+        url: &Url,
+        known: Option<&Validators>,
+    ) -> Result<PageAnswer, UpstreamError> {
+        let mut request = self.clients().await?.pages.get(url.clone()).header(ACCEPT, SIMPLE_PAGE);
+        if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
+            request = request.header(IF_NONE_MATCH, etag);
+        } else if let Some(date) = known.and_then(|known| known.last_modified.as_deref()) {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+        let response = self.send(mirror, url, request).await?;
+        match response.status() {
+            StatusCode::OK => self.read_page(url, response).await.map(PageAnswer::Page),
+            StatusCode::NOT_MODIFIED if known.is_some() => Ok(PageAnswer::NotModified),
+            StatusCode::NOT_FOUND => Ok(PageAnswer::Missing),
+            status => Err(UpstreamError::Status { status: status.as_u16(), url: shown(url) }),
+        }
+    }
+
+    async fn read_page(&self, url: &Url, mut response: Response) -> Result<Box<RawPage>, UpstreamError> {
+        let headers = response.headers();
+        let text = |name: HeaderName| text(headers, &name);
+        let validators = Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
+        let content_type = text(CONTENT_TYPE).unwrap_or_default();
+        let serial = text(LAST_SERIAL).and_then(|serial| serial.trim().parse().ok()).unwrap_or(-1);
+        let final_url = without_credentials(response.url());
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| unreachable(url, error))? {
+            if body.len() + piece.len() > self.limits.page_size {
+                return Err(UpstreamError::TooLarge { url: shown(url), limit: self.limits.page_size });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Box::new(RawPage { body: body.into(), content_type, url: final_url, validators, serial }))
+    }
+
+    /// Asks for a file, or a part of it. Whatever the status, the answer is returned.
+    pub(super) async fn get_file(
+        &self,
+        mirror: &Mirror,
+        url: &Url,
+        part: FilePart<'_>,
+    ) -> Result<Response, UpstreamError> {
+        let request = self.clients().await?.files.get(url.clone());
+        let mut request = request.header(ACCEPT, "*/*").header(ACCEPT_ENCODING, "identity");
+        match part {
+            FilePart::Whole => {}
+            FilePart::From(start, validator) => {
+                request = request.header(RANGE, format!("bytes={start}-"));
+                if let Some(validator) = validator {
+                    request = request.header(IF_RANGE, validator);
+                }
+            }
+            FilePart::Bytes(first, last) => {
+                request = request.header(RANGE, format!("bytes={first}-{last}"));
+            }
+            FilePart::Last(count) => request = request.header(RANGE, format!("bytes=-{count}")),
+        }
+        self.send(mirror, url, request).await
+    }
+
+    /// Asks for a small document, such as core metadata. `None` if there is none.
+    pub(super) async fn get_document(
+        &self,
+        mirror: &Mirror,
+        url: &Url,
+        limit: usize,
+    ) -> Result<Option<Bytes>, UpstreamError> {
+        let work = async {
+            let mut response = self.get_file(mirror, url, FilePart::Whole).await?;
+            match response.status() {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
+                status => return Err(UpstreamError::Status { status: status.as_u16(), url: shown(url) }),
+            }
+            let mut body = Vec::new();
+            while let Some(piece) = response.chunk().await.map_err(|error| unreachable(url, error))? {
+                if body.len() + piece.len() > limit {
+                    return Err(UpstreamError::TooLarge { url: shown(url), limit });
+                }
+                body.extend_from_slice(&piece);
+            }
+            Ok(Some(Bytes::from(body)))
+        };
+        timeout(self.limits.page_time, work).await.unwrap_or_else(|_| {
+            let cause = format!("it took more than {} seconds", self.limits.page_time.as_secs());
+            Err(UpstreamError::Unreachable { url: shown(url), cause: cause.into() })
+        })
+    }
+
+    /// Sends a request with the login for its URL, unless the upstream is left alone.
+    async fn send(
+        &self,
+        mirror: &Mirror,
+        url: &Url,
+        mut request: RequestBuilder,
+    ) -> Result<Response, UpstreamError> {
+        let origin = origin(url);
+        if !self.breakers.admit(&origin) {
+            return Err(UpstreamError::Resting { url: shown(url) });
+        }
+        if let Some(login) = mirror.login_for(url).or_else(|| self.logins.find(url)) {
+            request = request.basic_auth(&login.user, Some(login.password.expose_secret()));
+        }
+        match request.send().await {
+            Ok(response) => {
+                self.breakers.succeeded(&origin);
+                debug!(url = %shown(url), status = response.status().as_u16(), "asked an upstream");
+                Ok(response)
+            }
+            Err(error) => {
+                if error.is_redirect() {
+                    self.breakers.succeeded(&origin);
+                } else {
+                    self.breakers.failed(&origin);
+                }
+                Err(unreachable(url, error))
+            }
+        }
+    }
+
+    async fn clients(&self) -> Result<&Clients, UpstreamError> {
+        let make = async || {
+            let (limits, more_authorities) = (self.limits, self.more_authorities.clone());
+            spawn_blocking(move || make_clients(limits, more_authorities)).await?
+        };
+        let clients: anyhow::Result<&Clients> = self.clients.get_or_try_init(make).await;
+        clients.map_err(|error| UpstreamError::Failed(format!("{error:#}").into()))
+    }
+}
+
+fn make_clients(limits: UpstreamLimits, more_authorities: Option<PathBuf>) -> anyhow::Result<Clients> {
+    let builder = || {
+        let builder = outgoing::client_builder(more_authorities.as_deref())?;
+        anyhow::Ok(builder.connect_timeout(limits.idle).redirect(Policy::limited(MAX_REDIRECTS)))
+    };
+    Ok(Clients {
+        pages: builder()?.gzip(true).read_timeout(limits.page_time).build()?,
+        files: builder()?.no_gzip().read_timeout(limits.idle).build()?,
+    })
+}
+
+/// A URL as it may be shown: without credentials.
+pub(super) fn shown(url: &Url) -> Arc<str> {
+    without_credentials(url).as_str().into()
+}
+
+fn without_credentials(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Fails only for URLs that cannot have any.
+    let _none = url.set_username("").and_then(|()| url.set_password(None));
+    url
+}
+
+/// Scheme, host and port.
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// A header's text, where it is one.
+pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// The `Content-Range` of an answer: its first byte, its last byte, and the size of the file.
+pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, u64, u64)> {
+    let text = text(headers, &CONTENT_RANGE)?;
+    let (range, size) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some((first.trim().parse().ok()?, last.trim().parse().ok()?, size.trim().parse().ok()?))
+}
+
+fn unreachable(url: &Url, error: reqwest::Error) -> UpstreamError {
+    UpstreamError::Unreachable { url: shown(url), cause: causes(&error.without_url()).into() }
+}
+
+/// An error with all its causes on one line, each once.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|before| before.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
