@@ -16,6 +16,8 @@ pub fn client_builder(more_authorities: Option<&Path>) -> anyhow::Result<ClientB
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let mut builder =
         Client::builder().user_agent(format!("devpi-server/{DEVPI_VERSION} (wheelhouse {VERSION})"));
+    // URLs may have tokens in them, which are not for the next host.
+    builder = builder.referer(false);
     if let Some(path) = more_authorities {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         for certificate in Certificate::from_pem_bundle(&pem)? {

@@ -105,7 +105,7 @@ pub struct LimitOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub upstream_page_timeout: u64,
     /// How long at the most a failed request to an upstream is not repeated, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub upstream_retry_pause: u64,
     /// After how many failures in a row to reach it an upstream is left alone for a while; 0 for never.
     #[arg(long, value_name = "COUNT", default_value_t = 5)]

@@ -53,6 +53,9 @@ pub enum DeleteError {
     /// There never was such a file.
     #[error("package {0} doesn't exist")]
     UnknownFile(String),
+    /// The file is that of a mirror, and still at the upstream.
+    #[error("entry has no file data {0}")]
+    NotFetched(String),
     /// The file was deleted before.
     #[error("file {0} existed, deleted in later serial")]
     AlreadyDeleted(String),

@@ -85,6 +85,7 @@ impl Registry {
                 drop(snapshot);
                 self.find_upstream_file(index, settings.value, path).await
             }
+            None if snapshot.was_fetched(path).await? => Err(FileError::Deleted),
             // devpi looks for the index only if the name could be a distribution's: `fixtures/sequences`.
             None if could_be_distribution(path.file_name()) => Err(FileError::UnknownIndex(index.clone())),
             None => Err(FileError::Unknown),

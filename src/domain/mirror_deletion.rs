@@ -1,7 +1,7 @@
 //! Deletion on mirrors: of what is held of an upstream, which may come again (`mirror` section 8).
 
 use super::acl::Caller;
-use super::deletion::{DeleteError, describe};
+use super::deletion::DeleteError;
 use super::index_config::IndexConfig;
 use super::python;
 use super::registry::{Decision, Registry};
@@ -30,6 +30,7 @@ impl Registry {
     }
 
     /// What was fetched of a release goes; its files are still listed, and fetched again when somebody asks for them.
+    /// If there is nothing, that is a success too (as in devpi).
     pub(super) async fn deletion_of_mirror_release(
         &self,
         snapshot: &mut dyn Snapshot,
@@ -39,20 +40,6 @@ impl Registry {
         project: &ProjectName,
         version: &str,
     ) -> Result<Decision<()>, DeleteError> {
-        let quoted_index = python::quote(&index.to_string());
-        let Some(held) = self.mirrors.held_page(snapshot, index, project.normal()).await? else {
-            return Err(DeleteError::UnknownProjectOfRelease {
-                project: describe(project),
-                index: quoted_index,
-            });
-        };
-        if !held.page.files.iter().any(|file| version_of(&file.read.file_name) == version) {
-            return Err(DeleteError::UnknownRelease {
-                version: python::quote(version),
-                project: describe(project),
-                index: quoted_index,
-            });
-        }
         let fetched = snapshot.list_fetched(index, project.normal()).await?;
         let fetched = fetched.into_iter().filter(|file| version_of(file.path.file_name()) == version);
         let operations: Vec<Operation> =
@@ -73,30 +60,33 @@ impl Registry {
         path: &StoredPath,
     ) -> Result<Decision<()>, DeleteError> {
         let project = match snapshot.get_fetched(path).await? {
-            FetchedState::Present(fetched) => Some(fetched.project),
+            FetchedState::Present(fetched) if fetched.content.is_some() => fetched.project,
             FetchedState::Deleted => return Err(DeleteError::AlreadyDeleted(python::quote(path.as_str()))),
-            FetchedState::Unknown => self.find_listing_project(snapshot, index, path).await?,
+            FetchedState::Present(_) => return Err(DeleteError::NotFetched(python::quote(path.as_str()))),
+            FetchedState::Unknown if self.is_listed(snapshot, index, path).await? => {
+                return Err(DeleteError::NotFetched(python::quote(path.as_str())));
+            }
+            FetchedState::Unknown => return Err(DeleteError::UnknownFile(python::quote(path.as_str()))),
         };
-        let project = project.ok_or_else(|| DeleteError::UnknownFile(python::quote(path.as_str())))?;
         let operation = removal(index, &project, path.clone(), Refetch::Refused);
         Ok(self.mirror_deletion(caller, index, config, vec![operation]))
     }
 
-    async fn find_listing_project(
+    async fn is_listed(
         &self,
         snapshot: &mut dyn Snapshot,
         index: &IndexName,
         path: &StoredPath,
-    ) -> Result<Option<ProjectName>, StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut names = candidates(path.file_name());
         names.extend(snapshot.find_odd_path(path).await?.map(|name| name.to_string()));
         for name in names {
             let held = self.mirrors.held_page(snapshot, index, &name).await?;
             if held.is_some_and(|held| held.page.files.iter().any(|file| file.path == *path)) {
-                return Ok(Some(ProjectName::from_url(&name)));
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     fn mirror_deletion(

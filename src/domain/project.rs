@@ -272,7 +272,7 @@ impl Registry {
         project: &ProjectName,
         scope: Scope,
     ) -> Result<Vec<ReleaseView>, ProjectError> {
-        self.check_mirrors(index, project).await?;
+        self.check_mirrors(index, project, scope).await?;
         let mut snapshot = self.meta.snapshot().await?;
         let (mut sources, _) = self.require_sources(snapshot.as_mut(), index, project).await?;
         if scope == Scope::IndexOnly {
@@ -301,7 +301,7 @@ impl Registry {
         project: &ProjectName,
         version: &str,
     ) -> Result<ReleaseView, ProjectError> {
-        self.check_mirrors(index, project).await?;
+        self.check_mirrors(index, project, Scope::WithBases).await?;
         let mut snapshot = self.meta.snapshot().await?;
         let mut views = Vec::new();
         let (sources, _) = self.find_project_sources(snapshot.as_mut(), index, project).await?;
@@ -348,7 +348,9 @@ impl Registry {
         project: &ProjectName,
     ) -> Result<(Vec<Source>, Vec<IndexName>), ProjectError> {
         let (sources, mirrors) = self.find_project_sources(snapshot, index, project).await?;
-        if sources.is_empty() {
+        // If an upstream could not be asked, nobody can say that it does not have the project.
+        let unknown = mirrors.iter().any(|mirror| self.mirrors.has_failed(mirror, project.normal()));
+        if sources.is_empty() && !unknown {
             return Err(ProjectError::Unknown(project.display().to_owned()));
         }
         Ok((sources, mirrors))

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use super::acl::Caller;
 use super::docs::docs_file_name;
 use super::index::find_index;
-use super::index_config::IndexConfig;
+use super::index_config::{IndexConfig, IndexKind};
 use super::link::{Placement, find_link, judge_placement, put_link};
+use super::project::{ProjectError, ReleaseLink, Scope};
 use super::python;
 use super::registry::{Decision, Registry};
 use super::tox_result::tox_result_path;
+use super::upstream_file::UpstreamFile;
+use crate::mirror::{FetchError, Mirror, UpstreamError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
@@ -48,9 +51,29 @@ pub enum PushError {
     /// The target is not volatile and has a file of this name.
     #[error("{0} already exists in non-volatile index")]
     Conflict(Arc<str>),
+    /// The index is a mirror whose upstream does not help, and nothing is held.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// A file of a mirror cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<ProjectError> for PushError {
+    fn from(error: ProjectError) -> Self {
+        match error {
+            ProjectError::Upstream(error) => error.into(),
+            ProjectError::Storage(error) => error.into(),
+            ProjectError::UnknownIndex(index) => Self::UnknownIndex(index),
+            // Who asks finds out without being told so.
+            ProjectError::Unknown(_) | ProjectError::UnknownVersion { .. } => {
+                Self::Storage(StorageError::Failed(error.into()))
+            }
+        }
+    }
 }
 
 /// A release that is to be pushed, as the client names it.
@@ -100,6 +123,8 @@ pub struct PushSource {
     pub metadata: ReleaseMetadata,
     /// Its files, by name.
     links: Vec<Link>,
+    /// Its files on a mirror that are still at the upstream.
+    not_here: Vec<UpstreamFile>,
     project_changed_at: Option<Serial>,
 }
 
@@ -107,7 +132,8 @@ impl PushSource {
     /// The same with only some of the files. An error if none is left.
     pub fn select(mut self, files: PushedFiles) -> Result<Self, PushError> {
         self.links.retain(|link| files.include(link.relation));
-        if self.links.is_empty() {
+        self.not_here.retain(|_| files.include(Relation::ReleaseFile));
+        if self.links.is_empty() && self.not_here.is_empty() {
             return Err(PushError::NoFiles(self.release));
         }
         Ok(self)
@@ -142,13 +168,25 @@ pub enum Pushed {
 }
 
 impl Registry {
-    /// What a release of `index` has to push.
+    /// What a release of `index` has to push. Files of a mirror may still have to be fetched.
     pub async fn get_push_source(
         &self,
         index: &IndexName,
         release: &PushedRelease,
     ) -> Result<PushSource, PushError> {
-        read_source(self.meta.snapshot().await?.as_mut(), index, release).await
+        self.check_mirrors(index, &release.project, Scope::IndexOnly).await?;
+        self.read_source(self.meta.snapshot().await?.as_mut(), index, release).await
+    }
+
+    /// Fetches what is not here of a release that is to be pushed. Returns the release with all its files.
+    pub async fn fetch_push_source(&self, source: PushSource) -> Result<PushSource, PushError> {
+        if source.not_here.is_empty() {
+            return Ok(source);
+        }
+        for file in &source.not_here {
+            self.fetch(file).finished().await?;
+        }
+        self.read_source(self.meta.snapshot().await?.as_mut(), &source.index, &source.release).await
     }
 
     /// Pushes files of a release of `source` to the index `target`, whose release then has the same metadata.
@@ -160,8 +198,11 @@ impl Registry {
         files: PushedFiles,
         target: &IndexName,
     ) -> Result<Vec<Pushed>, PushError> {
+        let found = self.get_push_source(source, release).await?.select(files)?;
+        self.require_target(self.meta.snapshot().await?.as_mut(), caller, target).await?;
+        self.fetch_push_source(found).await?;
         self.change(async |snapshot| {
-            let source = read_source(snapshot, source, release).await?.select(files)?;
+            let source = self.read_source(snapshot, source, release).await?.select(files)?;
             let config = self.require_target(snapshot, caller, target).await?;
             let (project, version) = (&release.project, &release.version);
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
@@ -204,6 +245,69 @@ impl Registry {
             Ok(Decision::write(push.change, push.done))
         })
         .await
+    }
+
+    async fn read_source(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        index: &IndexName,
+        release: &PushedRelease,
+    ) -> Result<PushSource, PushError> {
+        let unknown = || PushError::UnknownRelease { release: release.clone(), index: index.clone() };
+        let config = find_index(snapshot, index).await?;
+        let config = config.ok_or_else(|| PushError::UnknownIndex(index.clone()))?;
+        let project = release.project.normal();
+        if config.value.kind() == IndexKind::Mirror {
+            let mirrored = self.mirrored_release(snapshot, index, &config.value, release).await?;
+            return mirrored.ok_or_else(unknown);
+        }
+        let stored = snapshot.get_release(index, project, &release.version).await?;
+        let metadata = stored.ok_or_else(unknown)?.metadata;
+        let links = snapshot.list_links(index, project, Some(&release.version)).await?;
+        let mut links: Vec<Link> = links.into_iter().map(|link| link.value).collect();
+        links.sort_by(|left, right| left.file_name.cmp(&right.file_name));
+        let project_changed_at = snapshot.get_project(index, project).await?;
+        Ok(PushSource {
+            index: index.clone(),
+            release: release.clone(),
+            metadata,
+            links,
+            not_here: Vec::new(),
+            project_changed_at,
+        })
+    }
+
+    /// A release of a mirror, whose files are those that bear the version in their names.
+    async fn mirrored_release(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        index: &IndexName,
+        config: &IndexConfig,
+        release: &PushedRelease,
+    ) -> Result<Option<PushSource>, StorageError> {
+        let Some(shown) = self.shown_page(snapshot, index, &release.project).await? else { return Ok(None) };
+        let views = shown.releases(&release.project, Some(&release.version));
+        let Some(view) = views.into_iter().next() else { return Ok(None) };
+        let mut source = PushSource {
+            index: index.clone(),
+            release: release.clone(),
+            metadata: view.metadata,
+            links: Vec::new(),
+            not_here: Vec::new(),
+            // What is held of an upstream is not history: there is nothing to expect.
+            project_changed_at: None,
+        };
+        for link in view.links {
+            let ReleaseLink::Mirrored(file) = link else { continue };
+            let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
+            let listed = UpstreamFile { mirror, project: release.project.clone(), file };
+            match self.find_fetched(snapshot, &listed).await? {
+                Some(link) => source.links.push(link),
+                None => source.not_here.push(listed),
+            }
+        }
+        source.links.sort_by(|left, right| left.file_name.cmp(&right.file_name));
+        Ok(Some(source))
     }
 
     async fn require_target(
@@ -287,25 +391,6 @@ impl Push<'_> {
         });
         put_link(&mut self.change, self.target, old, new);
     }
-}
-
-async fn read_source(
-    snapshot: &mut dyn Snapshot,
-    index: &IndexName,
-    release: &PushedRelease,
-) -> Result<PushSource, PushError> {
-    if snapshot.get_index(index).await?.is_none() {
-        return Err(PushError::UnknownIndex(index.clone()));
-    }
-    let project = release.project.normal();
-    let stored = snapshot.get_release(index, project, &release.version).await?;
-    let unknown = || PushError::UnknownRelease { release: release.clone(), index: index.clone() };
-    let metadata = stored.ok_or_else(unknown)?.metadata;
-    let links = snapshot.list_links(index, project, Some(&release.version)).await?;
-    let mut links: Vec<Link> = links.into_iter().map(|link| link.value).collect();
-    links.sort_by(|left, right| left.file_name.cmp(&right.file_name));
-    let project_changed_at = snapshot.get_project(index, project).await?;
-    Ok(PushSource { index: index.clone(), release: release.clone(), metadata, links, project_changed_at })
 }
 
 /// A history without what the file replaced elsewhere.

@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::index_config::IndexKind;
 use super::inherit::{Station, find_sources, resolution_order};
-use super::project::{ProjectError, ReleaseLink, ReleaseView};
+use super::project::{ProjectError, ReleaseLink, ReleaseView, Scope};
 use super::registry::Registry;
 use crate::mirror::{Checked, Currency, Mirror, MirrorError, Staleness};
 use crate::pep::filename::split_file_name;
@@ -41,20 +41,22 @@ impl Registry {
         Currency::Current(first)
     }
 
-    /// Asks the upstreams of all mirrors that may show a project of `index`, where that is due. Returns why what is
+    /// Asks the upstreams of all mirrors that may show a project of `index` (or of `index` alone), where that is due. Returns why what is
     /// held may not be what they have. A failing upstream is an error only if nothing is held and `index` itself is
     /// the mirror.
     pub async fn check_mirrors(
         &self,
         index: &IndexName,
         project: &ProjectName,
+        scope: Scope,
     ) -> Result<Option<Staleness>, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
         let order = resolution_order(snapshot.as_mut(), index).await?;
         if order.iter().all(|station| station.config.kind() == IndexKind::Stage) {
             return Ok(None);
         }
-        let mirrors = find_sources(snapshot.as_mut(), order, project.normal()).await?.mirrors;
+        let mut mirrors = find_sources(snapshot.as_mut(), order, project.normal()).await?.mirrors;
+        mirrors.retain(|station| scope == Scope::WithBases || station.index == *index);
         // Nothing is read while an upstream is waited for.
         drop(snapshot);
         let checks = mirrors.iter().map(async |station| {
@@ -155,15 +157,21 @@ impl ShownPage {
             if version.is_some_and(|version| version != found) {
                 continue;
             }
-            let link = ReleaseLink::Mirrored(file.clone());
-            if let Some(&place) = places.get(found) {
-                views[place].links.push(link);
-                continue;
-            }
-            places.insert(found, views.len());
+            let place = *places.entry(found).or_insert_with(|| {
+                let fields = [("name", project.normal()), ("version", found)];
+                let fields = fields.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
+                views.push(ReleaseView {
+                    version: found.into(),
+                    metadata: ReleaseMetadata::from_map(fields.collect()),
+                    links: Vec::new(),
+                    shadowing: Vec::new(),
+                });
+                views.len() - 1
+            });
+            let view = &mut views[place];
+            view.links.push(ReleaseLink::Mirrored(file.clone()));
+            // Of several files that say something the last one counts (as in devpi).
             let mut fields = Map::new();
-            fields.insert("name".to_owned(), project.normal().into());
-            fields.insert("version".to_owned(), found.into());
             if let Some(requires_python) = &file.read.requires_python {
                 fields.insert("requires_python".to_owned(), (&**requires_python).into());
             }
@@ -171,12 +179,7 @@ impl ShownPage {
                 let yanked = if yanked.is_empty() { Value::from(true) } else { (&**yanked).into() };
                 fields.insert("yanked".to_owned(), yanked);
             }
-            views.push(ReleaseView {
-                version: found.into(),
-                metadata: ReleaseMetadata::from_map(fields),
-                links: vec![link],
-                shadowing: Vec::new(),
-            });
+            view.metadata.extend(fields);
         }
         views
     }

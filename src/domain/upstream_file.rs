@@ -8,7 +8,7 @@ use super::registry::Registry;
 use super::upstream::version_of;
 use crate::mirror::{Checked, Document, Mirror, Transfer, candidates, main_hash};
 use crate::pep::digest::Sha256;
-use crate::pep::filename::split_file_name;
+use crate::pep::filename::{could_be_distribution, split_file_name};
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::storage::StorageError;
@@ -75,7 +75,7 @@ impl Registry {
         if known.listed.is_none() && known.fetched.as_ref().is_none_or(|fetched| fetched.content.is_none()) {
             // Whoever has the path from a lock file may be the first to ask for the project.
             let project = split_file_name(path.file_name()).project;
-            if project.is_empty() {
+            if project.is_empty() || !is_hashed(path, index) || !could_be_distribution(path.file_name()) {
                 return Err(FileError::Unknown);
             }
             let checked = self.mirrors.check(&mirror, &ProjectName::from_url(project)).await?;
@@ -108,9 +108,7 @@ impl Registry {
         let fetched = match snapshot.get_fetched(path).await? {
             FetchedState::Present(fetched) => Some(*fetched),
             // devpi says of files without hash only that they are not there.
-            FetchedState::Deleted if path.as_str().starts_with(&format!("{}/+e/", mirror.index)) => {
-                return Err(FileError::Unknown);
-            }
+            FetchedState::Deleted if !is_hashed(path, &mirror.index) => return Err(FileError::Unknown),
             FetchedState::Deleted => return Err(FileError::Deleted),
             FetchedState::Unknown => None,
         };
@@ -158,6 +156,18 @@ impl Registry {
         self.mirrors.fetch(&file.mirror, &file.project, &file.file)
     }
 
+    /// The link of a file of a mirror whose content is here.
+    pub(super) async fn find_fetched(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        listed: &UpstreamFile,
+    ) -> Result<Option<Link>, StorageError> {
+        match snapshot.get_fetched(&listed.file.path).await? {
+            FetchedState::Present(fetched) => Ok(view(*fetched, Some(listed)).map(|view| view.link)),
+            FetchedState::Deleted | FetchedState::Unknown => Ok(None),
+        }
+    }
+
     /// The core metadata of the file of a mirror at a path, here or not.
     pub async fn fetch_core_metadata(
         self: &Arc<Self>,
@@ -195,6 +205,11 @@ impl Registry {
             Mirror { index: index.clone(), settings: IndexConfig::from_settings(settings).mirror_settings() };
         self.look_up(&mirror, path).await?.listed.ok_or(FileError::Unknown)
     }
+}
+
+/// Whether a path has the beginning of a hash in it.
+fn is_hashed(path: &StoredPath, index: &IndexName) -> bool {
+    path.as_str().strip_prefix(&index.to_string()).is_some_and(|rest| rest.starts_with("/+f/"))
 }
 
 /// A fetched file as others are seen; `None` if its content is not here.

@@ -104,6 +104,7 @@ impl From<DeleteError> for ApiError {
             DeleteError::UnknownProject => Self::message(StatusCode::NOT_FOUND, error),
             DeleteError::UnknownProjectOfRelease { .. }
             | DeleteError::UnknownRelease { .. }
+            | DeleteError::NotFetched(_)
             | DeleteError::UnknownFile(_) => Self::abort(StatusCode::NOT_FOUND, error),
             DeleteError::AlreadyDeleted(_) => Self::abort(StatusCode::GONE, error),
             DeleteError::Storage(error) => error.into(),
@@ -159,6 +160,10 @@ impl From<PushError> for ApiError {
             // devpi answers 401 here, without asking for credentials: the judge's scenario `push`.
             PushError::Forbidden { .. } => Self::message(StatusCode::UNAUTHORIZED, error),
             PushError::Conflict(_) => Self::message(StatusCode::CONFLICT, error),
+            PushError::Upstream(_) => Self::abort(StatusCode::BAD_GATEWAY, error),
+            PushError::Fetch(FetchError::Full) => FetchError::Full.into(),
+            // Also for one that the upstream does not have: the push failed, not its own address.
+            PushError::Fetch(_) => Self::message(StatusCode::BAD_GATEWAY, error),
             PushError::Storage(error) => error.into(),
         }
     }

@@ -22,6 +22,9 @@ use crate::storage::model::IndexName;
 /// How much is written before it is packed and sent, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// Lists of up to so many projects are written before anything is sent, so that their length is known.
+const WHOLE_NAMES: usize = 20_000;
+
 /// How many hexadecimal digits of the hash make an entity tag.
 const ETAG_DIGITS: usize = 32;
 
@@ -58,13 +61,13 @@ impl ListStream {
     }
 
     /// The answer to a request with these `headers`: the list in a coding that the client takes, or 304.
-    pub(super) fn respond(
+    pub(super) async fn respond(
         self,
         headers: &HeaderMap,
         media_type: &'static str,
         cache_control: &'static str,
         vary: &'static str,
-    ) -> HttpResponse {
+    ) -> std::io::Result<HttpResponse> {
         let packer = Packer::new(choose_coding(headers));
         // Strong validators differ between codings (RFC 9110, section 8.8.3).
         let etag = format!("{}{}", self.etag(), packer.suffix());
@@ -75,12 +78,17 @@ impl ListStream {
             .insert_header((header::CACHE_CONTROL, cache_control))
             .insert_header((header::VARY, vary));
         if known {
-            return response.finish();
+            return Ok(response.finish());
         }
         if let Some(coding) = packer.coding() {
             response.insert_header((header::CONTENT_ENCODING, coding));
         }
-        response.insert_header((header::CONTENT_TYPE, media_type)).streaming(Box::pin(self.pieces(packer)))
+        response.insert_header((header::CONTENT_TYPE, media_type));
+        if self.indexes.iter().any(|listed| listed.projects.get(WHOLE_NAMES).is_some()) {
+            return Ok(response.streaming(Box::pin(self.pieces(packer))));
+        }
+        let writing = spawn_blocking(move || packer.pack_all(&self.render()));
+        Ok(response.body(writing.await.map_err(std::io::Error::other)??))
     }
 
     /// Tells lists with the same content; without writing them.
@@ -214,6 +222,12 @@ impl Packer {
         Ok(packed.into())
     }
 
+    fn pack_all(mut self, plain: &[u8]) -> std::io::Result<Bytes> {
+        let mut packed = self.pack(plain)?.to_vec();
+        packed.extend(self.finish(&[])?);
+        Ok(packed.into())
+    }
+
     /// The rest, once the last `plain` has been taken in.
     fn finish(mut self, plain: &[u8]) -> std::io::Result<Bytes> {
         let mut last = self.pack(plain)?.to_vec();
@@ -249,7 +263,7 @@ mod tests {
     async fn body(coding: &'static str) -> Vec<u8> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
-        let response = list(50_000).respond(&headers, "text/html", "no-cache", "Accept");
+        let response = list(50_000).respond(&headers, "text/html", "no-cache", "Accept").await.unwrap();
         to_bytes(response.into_body()).await.ok().unwrap().to_vec()
     }
 
@@ -267,12 +281,13 @@ mod tests {
         assert_eq!(zstd::stream::decode_all(&*body("zstd").await).unwrap(), plain);
     }
 
-    #[test]
-    fn a_known_list_is_not_sent_again() {
+    #[actix_web::test]
+    async fn a_known_list_is_not_sent_again() {
         let mut headers = HeaderMap::new();
-        let etag = list(2).respond(&headers, "", "", "").headers().get(header::ETAG).unwrap().clone();
+        let etag =
+            list(2).respond(&headers, "", "", "").await.unwrap().headers().get(header::ETAG).unwrap().clone();
         headers.insert(IF_NONE_MATCH, etag);
-        assert_eq!(list(2).respond(&headers, "", "", "").status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(list(3).respond(&headers, "", "", "").status(), StatusCode::OK);
+        assert_eq!(list(2).respond(&headers, "", "", "").await.unwrap().status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(list(3).respond(&headers, "", "", "").await.unwrap().status(), StatusCode::OK);
     }
 }

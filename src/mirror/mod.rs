@@ -126,7 +126,7 @@ impl Default for MirrorLimits {
             parallel_files: 64,
             page_size: 256 * 1024 * 1024,
             page_time: Duration::from_mins(1),
-            retry_pause: Duration::from_secs(10),
+            retry_pause: Duration::from_secs(1),
             breaker_failures: 5,
             remembered_projects: 100_000,
             page_memory: 32 * 1024 * 1024,
@@ -175,7 +175,7 @@ impl Mirrors {
         let breakers = Breakers::new(BreakerLimits {
             failures: limits.breaker_failures,
             first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(30),
+            longest_pause: Duration::from_secs(10),
         });
         let upstream = UpstreamLimits {
             idle: options.request_timeout,

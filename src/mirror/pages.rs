@@ -42,6 +42,12 @@ impl Mirrors {
         }
     }
 
+    /// Whether the last check of a project did not help, and nothing is held of it.
+    pub fn has_failed(&self, index: &IndexName, project: &str) -> bool {
+        let state = self.states.get(&self.states.key(index, project));
+        matches!(state, Some(State { outcome: Outcome::Failed(_), .. }))
+    }
+
     /// What is held of a project, whether or not it has expired; read in a snapshot that the caller has.
     pub async fn held_page(
         &self,
@@ -132,7 +138,13 @@ impl Mirrors {
             Err(_) => {
                 let subject =
                     format!("<NormalizedName '{}' '{}'>", project.display(), project.normal()).into();
-                Ok(degraded(held, UpstreamError::Slow { seconds: waited.as_secs_f64(), subject }))
+                let error = UpstreamError::Slow { seconds: waited.as_secs_f64(), subject };
+                if held.is_none() && self.states.get(&key).is_none() {
+                    // The check that goes on will say more.
+                    let outcome = Outcome::Failed(error.clone());
+                    self.states.set(&key, State { due_at: self.clock.now(), outcome });
+                }
+                Ok(degraded(held, error))
             }
         }
     }
@@ -318,10 +330,8 @@ impl Check<'_> {
 
     /// The serial to keep with a page; an error if the page is older than the one that is held.
     fn judge_serial(&self, raw: &RawPage, held: Option<&StoredPage>) -> Result<Option<u64>, UpstreamError> {
-        if self.mirror.settings.ignores_serial {
-            return Ok(None);
-        }
         match held.and_then(|held| held.page.serial) {
+            _ if self.mirror.settings.ignores_serial => Ok(u64::try_from(raw.serial).ok()),
             Some(held) if raw.serial < i64::try_from(held).unwrap_or(i64::MAX) => {
                 Err(UpstreamError::OldSerial { url: shown(&raw.url), new: raw.serial, held })
             }

@@ -139,6 +139,10 @@ impl UpstreamClient {
             StatusCode::OK => self.read_page(url, response).await.map(PageAnswer::Page),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(PageAnswer::NotModified),
             StatusCode::NOT_FOUND => Ok(PageAnswer::Missing),
+            // One that could not be followed.
+            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+                Err(UpstreamError::Unreachable { url: shown(url), cause: "a redirect to nowhere".into() })
+            }
             status => Err(UpstreamError::Status { status: status.as_u16(), url: shown(url) }),
         }
     }

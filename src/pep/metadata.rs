@@ -140,6 +140,11 @@ impl ReleaseMetadata {
         self.complete()
     }
 
+    /// Puts fields in the place of those of the same names, and adds the others.
+    pub fn extend(&mut self, fields: Map<String, Value>) {
+        self.0.extend(fields);
+    }
+
     /// The value of a text field; `""` where it is missing.
     pub fn text(&self, field: &str) -> &str {
         self.0.get(field).and_then(Value::as_str).unwrap_or("")

@@ -148,6 +148,9 @@ pub trait Snapshot: Send {
         project: &str,
     ) -> Result<Vec<FetchedFile>, StorageError>;
 
+    /// Whether something was ever fetched for a path, also of a mirror that is gone.
+    async fn was_fetched(&mut self, path: &StoredPath) -> Result<bool, StorageError>;
+
     /// The files of a mirror's project that are not to be fetched again.
     async fn list_deleted(
         &mut self,

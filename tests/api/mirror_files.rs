@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use wheelhouse::mirror::MirrorOptions;
 use wheelhouse::pep::digest::Sha256;
 
-use crate::support::{Answer, Reply, TestServer, Upstream, Wheel};
+use crate::support::{Answer, Caller, Reply, TestServer, Upstream, Wheel};
 
 const FILE: &str = "/files/demo-1.0.zip";
 
@@ -405,6 +405,40 @@ async fn a_quarantined_project_offers_nothing() {
 }
 
 #[actix_web::test]
+async fn a_release_of_a_mirror_can_be_pushed() {
+    let upstream = Upstream::start().await;
+    let wheel = Wheel::new("demo", "1.0").build();
+    let mut entries = [
+        upstream.put_file("demo-1.0.zip", Reply::ok("content")),
+        upstream.put_file(&wheel.file_name, Reply::ok(wheel.content.clone())),
+        upstream.put_file("demo-0.9.zip", Reply::status(404)),
+    ];
+    entries[0]["requires-python"] = ">=3.8".into();
+    let server = mirror(&upstream, &entries).await;
+    let root = server.root();
+    root.put("root/dev", json!({})).await.expect(200);
+    let push = async |caller: &Caller, version: &str| {
+        let body = json!({"name": "demo", "version": version, "targetindex": "root/dev"});
+        let request = caller.request("PUSH", "root/up").header("Accept", "application/json");
+        caller.send(request.json(&body)).await
+    };
+    push(&server.anonymous(), "1.0").await.expect(401);
+    assert!(upstream.requests(FILE).is_empty(), "nothing is fetched for who may not push");
+    let log = push(&root, "1.0").await.result();
+    assert_eq!(log[0], json!([200, "register", "demo", "1.0", "->", "root/dev"]));
+    assert_eq!(log.as_array().unwrap().len(), 3);
+    let page = server.anonymous().get_simple("root/dev/+simple/demo/").await.json();
+    assert_eq!(page["files"].as_array().unwrap().len(), 2);
+    assert_eq!(page["files"][0]["requires-python"], ">=3.8");
+    let path = wheel.path("root/dev");
+    assert_eq!(server.anonymous().get(&path).await.expect(200).body, wheel.content);
+    server.anonymous().get(&format!("{path}.metadata")).await.expect(200);
+    assert!(push(&root, "0.9").await.expect(502).message().starts_with("error 404 getting"));
+    push(&root, "7.0").await.expect(400);
+    server.settled().await;
+}
+
+#[actix_web::test]
 async fn clients_are_sent_to_the_upstream_where_that_is_wanted() {
     let upstream = Upstream::start().await;
     let entry = upstream.put_file("demo-1.0.zip", Reply::ok("content"));
@@ -430,7 +464,7 @@ async fn what_is_deleted_on_a_mirror_may_come_again() {
     }
     // A version loses its files, which are fetched again.
     root.delete("root/up/demo/2.0").await.expect(200);
-    root.delete("root/up/demo/3.0").await.expect(404);
+    root.delete("root/up/demo/3.0").await.expect(200);
     assert_eq!(paths(&server).await, found);
     server.anonymous().get(&found[0]).await.expect(200);
     assert_eq!(upstream.requests("/files/demo-2.0.zip").len(), 2);
@@ -448,11 +482,15 @@ async fn what_is_deleted_on_a_mirror_may_come_again() {
     server.anonymous().delete(&found[0]).await.expect(403);
     root.patch("root/up", json!(["volatile=false"])).await.expect(200);
     for path in ["root/up/demo", "root/up/demo/1.0", found[0].as_str()] {
+        server.anonymous().get(&found[0]).await.expect(200);
         root.delete(path).await.expect(403);
         root.delete(&format!("{path}?force")).await.expect(200);
         paths(&server).await;
     }
+    server.anonymous().get(&found[1]).await.expect(200);
+    root.delete(&found[0].replace("demo-2.0", "demo-7.0")).await.expect(403);
     root.patch("root/up", json!(["volatile=true"])).await.expect(200);
+    root.delete(&found[0].replace("demo-2.0", "demo-7.0")).await.expect(404);
     root.delete("root/up").await.expect(201);
-    server.anonymous().get(&found[1]).await.expect(404);
+    server.anonymous().get(&found[1]).await.expect(410);
 }

@@ -142,9 +142,10 @@ async fn send_upstream(call: &Call, file: &UpstreamFile) -> Result<HttpResponse,
         // Nothing is fetched for somebody who does not want it.
         describe(&mut response, etag.as_deref(), None);
         response.insert_header((header::CONTENT_TYPE, content_type(&read.file_name)));
+        let nothing = empty::<Result<_, StorageError>>();
         return Ok(match read.size {
-            Some(size) => response.body(SizedStream::new(size, empty::<Result<_, StorageError>>())),
-            None => response.finish(),
+            Some(size) => response.body(SizedStream::new(size, nothing)),
+            None => response.streaming(nothing),
         });
     }
     if let Some(etag) = &etag

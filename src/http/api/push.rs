@@ -83,6 +83,7 @@ async fn publish(
         Some(flag) if is_truthy(flag) => Registration::First,
         _ => Registration::Skipped,
     };
+    let source = call.registry().fetch_push_source(source).await?;
     let (index, release, host) = (&source.index, &source.release, destination.host());
     info!(user = &**user, %index, %release, host, "{user} pushes {release} of {index} to {host}");
     let (publisher, names) = (&call.state.publisher, Names::of(&source));

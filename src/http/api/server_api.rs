@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::domain::index_config::IndexKind;
 use crate::http::call::Call;
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -26,11 +27,13 @@ pub(in crate::http) async fn show(call: &Call, index: Option<IndexName>) -> Resu
         "features": FEATURES,
     });
     if let (Some(index), Value::Object(result)) = (index, &mut result) {
-        call.registry().get_index(&index).await?;
+        let kind = call.registry().get_index(&index).await?.kind();
         let index = index.to_string();
         result.insert("index".to_owned(), call.base_url.join(&index).into());
         result.insert("simpleindex".to_owned(), call.base_url.join(&format!("{index}/+simple/")).into());
-        result.insert("pypisubmit".to_owned(), call.base_url.join(&format!("{index}/")).into());
+        if kind == IndexKind::Stage {
+            result.insert("pypisubmit".to_owned(), call.base_url.join(&format!("{index}/")).into());
+        }
     }
     Ok(envelope::result(StatusCode::OK, "apiconfig", result))
 }

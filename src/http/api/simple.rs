@@ -8,7 +8,7 @@ use actix_web::http::header::HeaderName;
 use tokio::task::spawn_blocking;
 
 use super::files::PROVENANCE_SUFFIX;
-use crate::domain::project::{ListedFile, ListedIndexes, ListedProjects, ProjectError, ProjectFiles};
+use crate::domain::project::{ListedFile, ListedIndexes, ListedProjects, ProjectError, ProjectFiles, Scope};
 use crate::http::cache::{Place, Subject};
 use crate::http::call::Call;
 use crate::http::error::ApiError;
@@ -54,7 +54,8 @@ pub(in crate::http) async fn list(call: &Call, index: &IndexName) -> Result<Http
         Ok(page) => Ok(page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY)),
         Err(Unkept::List(listed)) => {
             let list = ListStream::new(index, listed.indexes, kind.format);
-            let mut response = list.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY);
+            let response = list.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY).await;
+            let mut response = response.map_err(ApiError::internal)?;
             tell_staleness(&mut response, listed.stale.as_ref());
             Ok(response)
         }
@@ -92,7 +93,7 @@ pub(in crate::http) async fn project(
     let (stale, page) = if let Some((Currency::Current(stale), page)) = current {
         (stale, page)
     } else {
-        let stale = registry.check_mirrors(index, project).await?;
+        let stale = registry.check_mirrors(index, project, Scope::WithBases).await?;
         let render = async {
             let files = registry.list_project_files(index, project).await?;
             let (mirrors, last_serial) = (files.mirrors.clone(), files.last_serial);
@@ -120,6 +121,7 @@ pub(in crate::http) async fn refresh(
     index: &IndexName,
     project: &ProjectName,
 ) -> Result<HttpResponse, ApiError> {
+    refuse_unicode(project)?;
     call.registry().refresh(index, project).await?;
     Err(ApiError::found(call.base_url.join(&format!("{index}/+simple/{}/", project.normal()))))
 }

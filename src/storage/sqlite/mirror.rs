@@ -102,6 +102,11 @@ pub(super) fn list_fetched(
     collect(connection, &sql, params![index.user, index.index, project], fetched)
 }
 
+pub(super) fn was_fetched(connection: &Connection, path: &StoredPath) -> Result<bool, StorageError> {
+    let sql = "SELECT 1 FROM fetched_files WHERE path = ?1 AND sha256 IS NOT NULL";
+    Ok(connection.prepare_cached(sql)?.exists([path.as_str()])?)
+}
+
 pub(super) fn list_deleted(
     connection: &Connection,
     index: &IndexName,

@@ -258,6 +258,11 @@ impl Snapshot for SqliteSnapshot {
         self.query(move |connection| mirror::list_fetched(connection, &index, &project)).await
     }
 
+    async fn was_fetched(&mut self, path: &StoredPath) -> Result<bool, StorageError> {
+        let path = path.clone();
+        self.query(move |connection| mirror::was_fetched(connection, &path)).await
+    }
+
     async fn list_deleted(
         &mut self,
         index: &IndexName,

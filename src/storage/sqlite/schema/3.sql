@@ -42,5 +42,5 @@ CREATE TABLE fetched_files (
 ) STRICT;
 CREATE UNIQUE INDEX fetched_files_present ON fetched_files (path) WHERE removed_at IS NULL;
 CREATE INDEX fetched_files_by_project ON fetched_files (index_id, project);
-CREATE INDEX fetched_files_deleted ON fetched_files (path) WHERE deleted;
+CREATE INDEX fetched_files_by_path ON fetched_files (path);
 CREATE INDEX fetched_files_by_content ON fetched_files (sha256);
