@@ -17,7 +17,7 @@ use crate::pep::digest::{FileDigests, Sha256};
 /// File contents, each kept once under its SHA-256.
 #[async_trait]
 pub trait FileStore: Send + Sync {
-    /// Starts to take in a new content. Nothing of it can be read before it is kept.
+    /// Starts to take in a new content. It cannot be opened by its hash before it is kept.
     async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError>;
 
     /// Opens a content for reading; `None` where it is not there.

@@ -39,6 +39,33 @@ pub(crate) async fn nothing_can_be_read_before_it_is_kept(place: &dyn Place) {
     assert_there(store.as_ref(), "abc").await;
 }
 
+pub(crate) async fn an_arriving_content_is_read_along(place: &dyn Place) {
+    let store = place.open().await;
+    let mut incoming = store.receive().await.unwrap();
+    let arriving = incoming.arriving();
+    assert_eq!((incoming.written(), incoming.flush().await.unwrap()), (0, 0));
+    incoming.write(Bytes::from_static(b"abc")).await.unwrap();
+    assert_eq!(incoming.flush().await.unwrap(), 3);
+    let second = incoming.arriving();
+    assert_eq!(arriving.read(0..2).await.unwrap(), "ab");
+    // More than is written at once comes to be readable by itself.
+    let piece = Bytes::from(vec![b'x'; 100_000]);
+    while incoming.written() <= 100_003 {
+        incoming.write(piece.clone()).await.unwrap();
+    }
+    assert_eq!(second.read(2..4).await.unwrap(), "cx");
+    assert_eq!(arriving.read(100_000..100_002).await.unwrap(), "xx");
+    incoming.write(Bytes::from_static(b"end")).await.unwrap();
+    let received = incoming.finish().await.unwrap();
+    let size = received.size();
+    let lease = received.keep().await.unwrap();
+    // Also when it has come into its place, and when it has gone from there.
+    assert_eq!(arriving.read(size - 3..size).await.unwrap(), "end");
+    lease.confirm().await.unwrap();
+    assert_eq!(second.read(0..3).await.unwrap(), "abc");
+    assert!(arriving.read(size..size + 1).await.is_err());
+}
+
 pub(crate) async fn what_is_dropped_leaves_nothing(place: &dyn Place) {
     let store = place.open().await;
     drop(store.receive().await.unwrap());

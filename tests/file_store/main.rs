@@ -40,6 +40,7 @@ macro_rules! suite {
                 arriving::a_content_can_be_looked_at_before_it_is_kept,
                 arriving::nothing_can_be_read_before_it_is_kept,
                 arriving::what_is_dropped_leaves_nothing,
+                arriving::an_arriving_content_is_read_along,
                 arriving::many_contents_arrive_at_once,
                 reading::a_kept_content_is_read_in_ranges,
                 reading::an_empty_content_is_one,

@@ -12,6 +12,8 @@ mod expectations;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
+mod mirrors;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod reading;
@@ -71,6 +73,12 @@ macro_rules! suite {
                 releases::a_replacement_keeps_nothing,
                 releases::unchanged_metadata_change_nothing,
                 releases::requires_python_is_taken_out_of_the_metadata,
+                mirrors::an_upstreams_page_is_kept_in_full_and_replaced,
+                mirrors::a_new_page_tells_what_it_touches,
+                mirrors::parts_of_a_fetched_file_add_up,
+                mirrors::a_deleted_file_stays_away_until_its_page_changes,
+                mirrors::a_mirror_goes_with_all_that_was_kept_of_it,
+                mirrors::notes_are_kept_without_serials,
                 closing::a_closed_store_refuses_work,
                 closing::commits_under_way_are_finished,
                 closing::reopening_keeps_everything,
