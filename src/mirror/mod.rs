@@ -10,6 +10,7 @@
 
 mod breaker;
 mod documents;
+mod download;
 mod error;
 mod fetch;
 mod flights;
