@@ -89,15 +89,21 @@ pub struct LimitOptions {
     /// How much of a file that is being fetched from an upstream is sent to one client at once, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(1..))]
     pub upstream_piece_size: u64,
-    /// How many pages and small documents are asked for at upstreams at once.
+    /// How many pages and small documents are asked for at one upstream at once.
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     pub parallel_upstream_pages: usize,
-    /// How many files are fetched from upstreams at once.
+    /// How many files are fetched from one upstream at once.
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     pub parallel_upstream_files: usize,
-    /// Largest page of an upstream, in bytes; the list of all projects is one.
-    #[arg(long, value_name = "BYTES", default_value_t = 268_435_456)]
+    /// How many projects of upstreams may be asked for, or wait for that, at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub pending_upstream_pages: usize,
+    /// Largest page of a project at an upstream, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
     pub max_upstream_page_size: usize,
+    /// Largest list of all projects of an upstream, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 268_435_456)]
+    pub max_upstream_list_size: usize,
     /// Largest file of an upstream, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 17_179_869_184)]
     pub max_upstream_file_size: u64,
@@ -184,7 +190,9 @@ impl LimitOptions {
         MirrorLimits {
             parallel_pages: self.parallel_upstream_pages.max(1),
             parallel_files: self.parallel_upstream_files.max(1),
+            pending_pages: self.pending_upstream_pages.max(1),
             page_size: self.max_upstream_page_size,
+            list_size: self.max_upstream_list_size,
             file_size: self.max_upstream_file_size,
             page_time: Duration::from_secs(self.upstream_page_timeout),
             retry_pause: Duration::from_secs(self.upstream_retry_pause),

@@ -84,6 +84,12 @@ fn parse_url(value: &Value, current: &IndexSettings) -> Result<Value, ConfigErro
     let text = value.as_str().filter(|text| text.starts_with("http://") || text.starts_with("https://"));
     let text = text.ok_or(ConfigError::MirrorUrl)?;
     let parts = UrlParts::split(text).ok_or(ConfigError::MirrorUrl)?;
+    // Credentials that others find in a text, in which none are seen here, would be shown.
+    let has_credentials =
+        Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
+    if has_credentials && parts.credentials.is_none() {
+        return Err(ConfigError::MirrorUrl);
+    }
     if parts.credentials != Some(HIDDEN) {
         return Ok(text.into());
     }
@@ -182,6 +188,7 @@ mod tests {
         for (asked, text) in [
             (json!({"mirror_url": "ftp://x"}), "'mirror_url' option must be a URL."),
             (json!({"mirror_url": 1}), "'mirror_url' option must be a URL."),
+            (json!({"mirror_url": "https:///u:p@upstream.example/"}), "'mirror_url' option must be a URL."),
             (json!({"mirror_cache_expiry": "a"}), "'mirror_cache_expiry' option must be an integer"),
             (json!({"mirror_no_project_list": "maybe"}), "Unknown boolean value 'maybe'."),
             (json!({"mirror_foo": 1}), "indexconfig got unexpected keyword arguments: mirror_foo=1"),

@@ -1,7 +1,7 @@
 //! Deletion on mirrors: of what is held of an upstream, which may come again (`mirror` section 8).
 
 use super::acl::Caller;
-use super::deletion::DeleteError;
+use super::deletion::{DeleteError, describe};
 use super::index_config::IndexConfig;
 use super::python;
 use super::registry::{Decision, Registry};
@@ -30,7 +30,7 @@ impl Registry {
     }
 
     /// What was fetched of a release goes; its files are still listed, and fetched again when somebody asks for them.
-    /// If there is nothing, that is a success too (as in devpi).
+    /// If there is nothing of a known project, that is a success too (as in devpi).
     pub(super) async fn deletion_of_mirror_release(
         &self,
         snapshot: &mut dyn Snapshot,
@@ -41,6 +41,10 @@ impl Registry {
         version: &str,
     ) -> Result<Decision<()>, DeleteError> {
         let fetched = snapshot.list_fetched(index, project.normal()).await?;
+        if fetched.is_empty() && self.mirrors.held_page(snapshot, index, project.normal()).await?.is_none() {
+            let index = python::quote(&index.to_string());
+            return Err(DeleteError::UnknownProjectOfRelease { project: describe(project), index });
+        }
         let fetched = fetched.into_iter().filter(|file| version_of(file.path.file_name()) == version);
         let operations: Vec<Operation> =
             fetched.map(|file| removal(index, project, file.path, Refetch::Allowed)).collect();

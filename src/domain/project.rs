@@ -108,9 +108,9 @@ pub struct ListedIndexes {
 /// What a project's simple page shows.
 #[derive(Clone, Debug)]
 pub struct ProjectFiles {
-    /// All versions, newest first.
+    /// All versions.
     pub versions: Vec<Arc<str>>,
-    /// All release files, newest version first. Of several files of one name the first index's counts.
+    /// All release files. Of several files of one name the first index's counts.
     pub files: Vec<ListedFile>,
     /// The status that an upstream says, for a project that no stage has.
     pub status: Option<ProjectStatus>,
@@ -118,6 +118,22 @@ pub struct ProjectFiles {
     pub mirrors: Vec<IndexName>,
     /// The upstream's serial, on the page of a mirror itself.
     pub last_serial: Option<u64>,
+    /// Whether this only stands for what nobody could say: no index is known to have the project, and an upstream that
+    /// may have it did not help.
+    pub is_unknown: bool,
+}
+
+impl ProjectFiles {
+    /// Puts the newest first. Of thousands of files that takes long enough to be done on a thread that may block.
+    pub fn sort(&mut self) {
+        // devpi's order for people; the names decide, as they may say something else than the release.
+        self.files.sort_by_cached_key(|file| {
+            let name = split_file_name(&file.file_name);
+            let project = ProjectName::from_url(name.project);
+            Reverse((Version::new(name.version), project.normal().to_owned(), name.suffix.to_owned()))
+        });
+        self.versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
+    }
 }
 
 /// A file of a project's simple page.
@@ -182,6 +198,12 @@ impl Source {
 }
 
 impl Registry {
+    /// Whether the projects of a mirror are among those of an index.
+    pub async fn shows_mirrors(&self, index: &IndexName) -> Result<bool, StorageError> {
+        let order = resolution_order(self.meta.snapshot().await?.as_mut(), index).await?;
+        Ok(order.iter().any(|station| station.config.kind() == IndexKind::Mirror))
+    }
+
     /// The projects of an index and its bases, by index.
     pub async fn list_projects(&self, index: &IndexName) -> Result<ListedIndexes, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
@@ -212,8 +234,8 @@ impl Registry {
         Ok(ListedIndexes { indexes, stale })
     }
 
-    /// The files of a project in an index and its bases, as they are held: upstreams are not asked. See
-    /// [`Registry::check_mirrors`].
+    /// The files of a project in an index and its bases, as they are held and in no order: upstreams are not asked.
+    /// See [`Registry::check_mirrors`] and [`ProjectFiles::sort`].
     pub async fn list_project_files(
         &self,
         index: &IndexName,
@@ -254,15 +276,9 @@ impl Registry {
         if sources.iter().any(|source| matches!(source, Source::Stage(_))) {
             status = None;
         }
-        // devpi's order for people; the names decide, as they may say something else than the release.
-        files.sort_by_cached_key(|file| {
-            let name = split_file_name(&file.file_name);
-            let project = ProjectName::from_url(name.project);
-            Reverse((Version::new(name.version), project.normal().to_owned(), name.suffix.to_owned()))
-        });
-        let mut versions: Vec<_> = versions.into_iter().collect();
-        versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
-        Ok(ProjectFiles { versions, files, status, mirrors, last_serial })
+        let versions = versions.into_iter().collect();
+        let is_unknown = sources.is_empty();
+        Ok(ProjectFiles { versions, files, status, mirrors, last_serial, is_unknown })
     }
 
     /// All releases of a project, newest first.

@@ -189,20 +189,24 @@ impl Registry {
         self.read_source(self.meta.snapshot().await?.as_mut(), &source.index, &source.release).await
     }
 
-    /// Pushes files of a release of `source` to the index `target`, whose release then has the same metadata.
+    /// Pushes what was found, with the same choice of files, to the index `target`, whose release then has the same
+    /// metadata.
     pub async fn push(
         &self,
         caller: &Caller,
-        source: &IndexName,
-        release: &PushedRelease,
+        found: PushSource,
         files: PushedFiles,
         target: &IndexName,
     ) -> Result<Vec<Pushed>, PushError> {
-        let found = self.get_push_source(source, release).await?.select(files)?;
+        let (source, release) = (found.index.clone(), found.release.clone());
         self.require_target(self.meta.snapshot().await?.as_mut(), caller, target).await?;
         self.fetch_push_source(found).await?;
         self.change(async |snapshot| {
-            let source = self.read_source(snapshot, source, release).await?.select(files)?;
+            let source = self.read_source(snapshot, &source, &release).await?.select(files)?;
+            if let Some(gone) = source.not_here.first() {
+                let url = Arc::clone(&gone.file.read.url);
+                return Err(FetchError::Failed { url, cause: "it has gone again".into() }.into());
+            }
             let config = self.require_target(snapshot, caller, target).await?;
             let (project, version) = (&release.project, &release.version);
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
@@ -302,8 +306,8 @@ impl Registry {
             let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
             let listed = UpstreamFile { mirror, project: release.project.clone(), file };
             match self.find_fetched(snapshot, &listed).await? {
-                Some(link) => source.links.push(link),
-                None => source.not_here.push(listed),
+                Some(link) if self.is_kept(&link).await? => source.links.push(link),
+                _ => source.not_here.push(listed),
             }
         }
         source.links.sort_by(|left, right| left.file_name.cmp(&right.file_name));

@@ -99,7 +99,7 @@ impl Registry {
     }
 
     /// Whether the content is here and as large as it should be: one that was lost is fetched again.
-    async fn is_kept(&self, link: &Link) -> Result<bool, StorageError> {
+    pub(super) async fn is_kept(&self, link: &Link) -> Result<bool, StorageError> {
         Ok(self.files.open(&link.sha256).await?.is_some_and(|file| file.size() == link.size))
     }
 
@@ -212,9 +212,12 @@ fn is_hashed(path: &StoredPath, index: &IndexName) -> bool {
     path.as_str().strip_prefix(&index.to_string()).is_some_and(|rest| rest.starts_with("/+f/"))
 }
 
-/// A fetched file as others are seen; `None` if its content is not here.
+/// A fetched file as others are seen; `None` if its content is not here, or is another one than the page lists now.
 fn view(fetched: FetchedFile, listed: Option<&UpstreamFile>) -> Option<FileView> {
     let content = fetched.content?;
+    if listed.and_then(UpstreamFile::sha256).is_some_and(|sha256| sha256 != content.sha256) {
+        return None;
+    }
     let file_name: Arc<str> = fetched.path.file_name().into();
     // Other metadata than the page speaks of are not offered.
     let core_metadata =

@@ -131,7 +131,9 @@ impl From<FetchError> for ApiError {
         let status = match error {
             FetchError::Status { status: 404, .. } => StatusCode::NOT_FOUND,
             FetchError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            FetchError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             FetchError::Status { .. }
+            | FetchError::Offline { .. }
             | FetchError::Hash { .. }
             | FetchError::Size { .. }
             | FetchError::Failed { .. } => StatusCode::BAD_GATEWAY,

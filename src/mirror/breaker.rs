@@ -19,6 +19,9 @@ pub(super) struct BreakerLimits {
     pub(super) longest_pause: Duration,
 }
 
+/// How many upstreams are remembered: whoever may make mirrors could name any number.
+const MAX_BREAKERS: usize = 10_000;
+
 /// All upstreams by their origin.
 pub(super) struct Breakers {
     limits: BreakerLimits,
@@ -60,6 +63,9 @@ impl Breakers {
         let BreakerLimits { failures, first_pause, longest_pause } = self.limits;
         if failures == 0 {
             return;
+        }
+        if self.breakers.len() >= MAX_BREAKERS {
+            self.breakers.retain(|_, breaker| breaker.closed_until.is_some_and(|end| end > Instant::now()));
         }
         let mut breaker = self.breakers.entry(origin.to_owned()).or_insert_with(|| Breaker {
             failures: 0,

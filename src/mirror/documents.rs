@@ -1,7 +1,10 @@
 //! Small documents beside files: core metadata (PEP 658) and provenance objects (PEP 740).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::time::timeout;
 use tracing::warn;
 use url::Url;
 
@@ -12,12 +15,19 @@ use super::remote_zip::RemoteMetadata;
 use super::settings::Mirror;
 use super::upstream::shown;
 use crate::pep::digest::Sha256;
+use crate::pep::filename::is_wheel;
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, CommitError, Operation};
 use crate::storage::mirrored::{FetchedFile, FetchedPart, FetchedState, MirrorFile};
 use crate::storage::model::StoredPath;
+
+/// The largest provenance object.
+const MAX_PROVENANCE_BYTES: usize = 1024 * 1024;
+
+/// For how long at the least core metadata are not looked for again where there were none.
+const MIN_PAUSE: Duration = Duration::from_mins(1);
 
 /// A document.
 #[derive(Debug)]
@@ -57,8 +67,19 @@ impl Mirrors {
         if let Some(document) = self.find_document(file, Kind::CoreMetadata).await.map_err(storage)? {
             return Ok(Some(document));
         }
+        // What is not in a wheel that is here is nowhere, unless the page speaks of it.
+        let is_silent = file.read.core_metadata == CoreMetadata::Absent;
+        if is_silent && self.is_here(file).await.map_err(storage)? {
+            return Ok(None);
+        }
+        let may_have = !is_silent || is_wheel(&file.read.file_name);
+        if !may_have
+            || self.is_recent(self.expiry(mirror).max(MIN_PAUSE), self.without_core_metadata.get(&file.path))
+        {
+            return Ok(None);
+        }
         if self.options.offline {
-            return Err(FetchError::Status { status: 503, url: Arc::clone(&file.read.url) });
+            return Err(FetchError::Offline { url: Arc::clone(&file.read.url) });
         }
         self.share(mirror, project, file, Kind::CoreMetadata).await
     }
@@ -72,22 +93,28 @@ impl Mirrors {
     ) -> Outcome {
         let storage = |error| FetchError::of_storage(&file.read.url, error);
         let held = self.find_document(file, Kind::Provenance).await.map_err(storage)?;
-        let checked_at = self.provenances.get(&file.path);
-        let is_current =
-            checked_at.is_some_and(|checked_at| self.clock.now() < later(checked_at, self.expiry(mirror)));
+        let is_current = self.is_recent(self.expiry(mirror), self.provenances.get(&file.path));
         match held {
             Some(document) if is_current || self.options.offline => Ok(Some(document)),
-            None if self.options.offline => {
-                Err(FetchError::Status { status: 503, url: Arc::clone(&file.read.url) })
-            }
+            None if self.options.offline => Err(FetchError::Offline { url: Arc::clone(&file.read.url) }),
             held => match (self.share(mirror, project, file, Kind::Provenance).await, held) {
                 (Err(error), Some(document)) => {
-                    warn!("the provenance of {} is shown as it was: {error}", file.path);
+                    warn!("the provenance of {} is shown as it was: {}", file.path, error.describe());
                     Ok(Some(document))
                 }
                 (outcome, _) => outcome,
             },
         }
+    }
+
+    async fn is_here(&self, file: &MirrorFile) -> Result<bool, StorageError> {
+        let state = self.meta.snapshot().await?.get_fetched(&file.path).await?;
+        Ok(matches!(state, FetchedState::Present(fetched) if fetched.content.is_some()))
+    }
+
+    /// Whether a document was looked for so lately that the outcome still counts.
+    fn is_recent(&self, pause: Duration, looked_at: Option<Timestamp>) -> bool {
+        looked_at.is_some_and(|looked_at| self.clock.now() < later(looked_at, pause))
     }
 
     async fn find_document(
@@ -143,22 +170,29 @@ impl Mirrors {
         file: &MirrorFile,
         kind: Kind,
     ) -> Outcome {
-        let permit = self.page_permits.acquire().await;
-        let permit = permit.map_err(|_| failed(file, "the server is stopping"))?;
-        let document = match kind {
-            Kind::CoreMetadata => match self.ask_for_core_metadata(mirror, file).await? {
-                Found::Document(document) => Some(document),
-                Found::Nothing => None,
-                Found::OnlyInFile => {
-                    drop(permit);
-                    self.fetch(mirror, project, file).finished().await?;
-                    let kept = self.find_document(file, kind).await;
-                    return kept.map_err(|error| FetchError::of_storage(&file.read.url, error));
-                }
-            },
-            Kind::Provenance => self.ask_for_provenance(mirror, file).await?,
+        let asking = async {
+            let permit = self.permits.page(&mirror.index).await;
+            let _permit = permit.map_err(|_| FetchError::Busy(mirror.index.clone()))?;
+            match kind {
+                Kind::CoreMetadata => self.ask_for_core_metadata(mirror, file).await,
+                Kind::Provenance => self.ask_for_provenance(mirror, file).await,
+            }
         };
-        let Some(document) = document else { return Ok(None) };
+        let found = timeout(self.options.limits.page_time, asking).await;
+        let document = match found.map_err(|_| failed(file, "a document took too long"))?? {
+            Found::Document(document) => document,
+            Found::Nothing => {
+                if kind == Kind::CoreMetadata {
+                    self.without_core_metadata.insert(file.path.clone(), self.clock.now());
+                }
+                return Ok(None);
+            }
+            Found::OnlyInFile => {
+                self.fetch(mirror, project, file).finished().await?;
+                let kept = self.find_document(file, kind).await;
+                return kept.map_err(|error| FetchError::of_storage(&file.read.url, error));
+            }
+        };
         self.keep_document(mirror, project, file, kind, &document).await?;
         Ok(Some(Arc::new(document)))
     }
@@ -205,17 +239,13 @@ impl Mirrors {
         }
     }
 
-    async fn ask_for_provenance(
-        &self,
-        mirror: &Mirror,
-        file: &MirrorFile,
-    ) -> Result<Option<Document>, FetchError> {
-        let Some(provenance) = &file.read.provenance else { return Ok(None) };
+    async fn ask_for_provenance(&self, mirror: &Mirror, file: &MirrorFile) -> Result<Found, FetchError> {
+        let Some(provenance) = &file.read.provenance else { return Ok(Found::Nothing) };
         let url = Url::parse(provenance).map_err(|error| failed(file, &error.to_string()))?;
-        match self.client.get_document(mirror, &url, self.options.limits.document_size).await {
+        match self.client.get_document(mirror, &url, MAX_PROVENANCE_BYTES).await {
             Ok(body) => {
                 self.provenances.insert(file.path.clone(), self.clock.now());
-                Ok(body.map(|body| Document::new(body.into())))
+                Ok(body.map_or(Found::Nothing, |body| Found::Document(Document::new(body.into()))))
             }
             Err(UpstreamError::Status { status, .. }) => {
                 Err(FetchError::Status { status: status.into(), url: shown(&url) })

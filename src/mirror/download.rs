@@ -11,12 +11,13 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, LAST_MO
 use reqwest::{Response, StatusCode};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 use url::Url;
 
 use super::Mirrors;
 use super::error::{FetchError, UpstreamError};
+use super::links::main_hash;
 use super::settings::Mirror;
 use super::transfer::Transfer;
 use super::upstream::{FilePart, causes, content_range, shown, text};
@@ -32,6 +33,10 @@ const RESUME_PAUSE: Duration = Duration::from_millis(100);
 
 /// With so many bytes more, being cut off again counts as the first time.
 const PROGRESS_BYTES: u64 = 1024 * 1024;
+
+/// With fewer bytes per second on the average, once the time for a page has passed, a file is given up: others wait for
+/// their turn.
+const SLOWEST: u64 = 1024;
 
 /// How much is unpacked at once.
 const UNPACKED_PIECE: usize = 256 * 1024;
@@ -64,7 +69,8 @@ impl Source<'_> {
         }
         let head = Head::read(response.headers());
         let incoming = self.mirrors.files.receive().await.map_err(|error| self.storage_error(error))?;
-        let size = head.size.or(self.file.read.size).filter(|_| !head.is_packed);
+        // What the page says of the size may be wrong, and clients are not to be promised what does not come.
+        let size = head.size.filter(|_| !head.is_packed);
         self.transfer.begin(incoming.arriving(), size, head.modified);
         let received = self.receive(&url, response, &head, incoming).await?;
         Ok((received, head))
@@ -79,12 +85,12 @@ impl Source<'_> {
         mut incoming: Box<dyn IncomingFile>,
     ) -> Result<Box<dyn ReceivedFile>, FetchError> {
         let mut answer = FileAnswer { response, first: None };
+        let started = Instant::now();
         let mut taken = 0;
         let mut resumed_at = 0;
         let mut resumes = 0;
-        loop {
-            let cut = self.receive_body(&mut answer, head, incoming.as_mut(), &mut taken).await?;
-            let Some(cut) = cut else { break };
+        let mut cut = self.receive_body(&mut answer, head, incoming.as_mut(), started, &mut taken).await?;
+        while let Some(cause) = cut {
             if taken > resumed_at + PROGRESS_BYTES {
                 resumes = 0;
             }
@@ -92,12 +98,15 @@ impl Source<'_> {
                 return Err(self.cut_off(head, taken));
             }
             let pause = RESUME_PAUSE * 2_u32.saturating_pow(u32::try_from(resumes).unwrap_or(u32::MAX));
-            info!("{} was cut off after {taken} bytes, and is taken up again: {cut}", shown(url));
+            info!("{} was cut off after {taken} bytes, and is taken up again: {cause}", shown(url));
             sleep(pause.min(self.mirrors.options.request_timeout)).await;
             (resumes, resumed_at) = (resumes + 1, taken);
-            answer = match self.resume(url, head, taken).await? {
-                Some(answer) => answer,
-                None => return Err(self.cut_off(head, taken)),
+            cut = match self.resume(url, head, taken).await? {
+                Resumed::Answer(mut answer) => {
+                    self.receive_body(&mut answer, head, incoming.as_mut(), started, &mut taken).await?
+                }
+                Resumed::NotNow(cause) => Some(cause),
+                Resumed::Never => return Err(self.cut_off(head, taken)),
             };
         }
         incoming.finish().await.map_err(|error| self.storage_error(error))
@@ -109,11 +118,15 @@ impl Source<'_> {
         answer: &mut FileAnswer,
         head: &Head,
         incoming: &mut dyn IncomingFile,
+        started: Instant,
         taken: &mut u64,
     ) -> Result<Option<String>, FetchError> {
         let limits = self.mirrors.options.limits;
         let storage = |error| self.storage_error(error);
         loop {
+            if Instant::now() > self.latest(started, *taken) {
+                return Err(self.failed("it comes too slowly"));
+            }
             let piece = match timeout(FLUSH_PAUSE, answer.next_piece()).await {
                 Err(_) => {
                     let written = incoming.flush().await.map_err(storage)?;
@@ -151,25 +164,42 @@ impl Source<'_> {
         self.transfer.release(written.min(end.saturating_sub(held_back)));
     }
 
-    /// The rest of a file that was cut off; `None` if the upstream does not give it.
-    async fn resume(&self, url: &Url, head: &Head, taken: u64) -> Result<Option<FileAnswer>, FetchError> {
+    /// Until when so many bytes must have come.
+    fn latest(&self, started: Instant, taken: u64) -> Instant {
+        started + self.mirrors.options.limits.page_time + Duration::from_secs(taken / SLOWEST)
+    }
+
+    /// The rest of a file that was cut off.
+    async fn resume(&self, url: &Url, head: &Head, taken: u64) -> Result<Resumed, FetchError> {
+        let has_hash = main_hash(&self.file.read).is_some();
+        if !has_hash && head.validator.is_none() {
+            // Nobody could tell whether the parts belong together.
+            return Ok(Resumed::Never);
+        }
         let response = match self.ask(url, FilePart::From(taken, head.validator.as_deref())).await {
             Ok(response) => response,
-            Err(FetchError::Status { .. }) => return Ok(None),
+            Err(FetchError::Status { .. }) => return Ok(Resumed::NotNow("it cannot be reached".to_owned())),
             Err(error) => return Err(error),
         };
-        match response.status() {
+        let answer = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = content_range(response.headers());
                 let fits = range.is_some_and(|(first, _, size)| {
                     first == taken && head.size.is_none_or(|expected| expected == size)
                 });
-                Ok(fits.then_some(FileAnswer { response, first: None }))
+                fits.then_some(FileAnswer { response, first: None })
             }
-            // From the start again. If it is another file, the hash tells.
-            StatusCode::OK => Ok(FileAnswer { response, first: None }.without(taken).await),
-            _ => Ok(None),
-        }
+            // From the start again. If it is another file, the hash or the validator tells.
+            StatusCode::OK if has_hash || head.is_still(response.headers()) => {
+                let passing_over = FileAnswer { response, first: None }.without(taken);
+                timeout_at(self.latest(Instant::now(), taken), passing_over).await.ok().flatten()
+            }
+            status if status.is_server_error() => {
+                return Ok(Resumed::NotNow(format!("the status {status}")));
+            }
+            _ => None,
+        };
+        Ok(answer.map_or(Resumed::Never, Resumed::Answer))
     }
 
     /// Some servers call a packed file one that is packed for the way.
@@ -244,6 +274,15 @@ impl Source<'_> {
     }
 }
 
+/// What came of taking a file up again.
+enum Resumed {
+    Answer(FileAnswer),
+    /// It may work later.
+    NotNow(String),
+    /// The upstream does not give the rest.
+    Never,
+}
+
 /// An answer of an upstream with bytes of a file.
 struct FileAnswer {
     response: Response,
@@ -274,6 +313,12 @@ impl FileAnswer {
 }
 
 impl Head {
+    /// Whether an answer with these headers has the same bytes for sure.
+    fn is_still(&self, headers: &HeaderMap) -> bool {
+        let etag = text(headers, &ETAG).filter(|etag| etag.starts_with('"'));
+        etag.is_some() && etag == self.validator
+    }
+
     fn read(headers: &HeaderMap) -> Self {
         let is_packed = text(headers, &CONTENT_ENCODING)
             .is_some_and(|coding| matches!(coding.trim().to_ascii_lowercase().as_str(), "gzip" | "x-gzip"));

@@ -71,8 +71,14 @@ pub enum UpstreamError {
     /// The server runs in offline mode.
     #[error("the server is in offline mode")]
     Offline,
-    /// The store failed, or the check was given up.
+    /// What is held could not be confirmed, for this reason.
     #[error("{0}")]
+    Stale(Arc<str>),
+    /// More projects wait to be asked for than may.
+    #[error("too many requests wait for the upstream of {0}")]
+    Busy(IndexName),
+    /// Something failed here; the cause is for the log.
+    #[error("the upstream could not be asked")]
     Failed(Arc<str>),
 }
 
@@ -85,7 +91,7 @@ impl From<StorageError> for UpstreamError {
 /// Why a file could not be fetched.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The upstream answered with this status; -1 if it could not be reached, 503 in offline mode (as in devpi).
+    /// The upstream answered with this status; -1 if it could not be reached (as in devpi).
     #[error("error {status} getting {url}")]
     Status {
         /// The status.
@@ -118,8 +124,17 @@ pub enum FetchError {
     /// The disk is full.
     #[error("no space left in the storage")]
     Full,
-    /// The store failed, or the server is stopping.
-    #[error("cannot keep {url}: {cause}")]
+    /// The server is in offline mode (devpi's text).
+    #[error("error 503 getting {url}")]
+    Offline {
+        /// What would have been asked for.
+        url: Arc<str>,
+    },
+    /// More files wait to be fetched than may.
+    #[error("too many requests wait for the upstream of {0}")]
+    Busy(IndexName),
+    /// Something failed here; the cause is for the log.
+    #[error("cannot get {url}")]
     Failed {
         /// What was asked for.
         url: Arc<str>,
@@ -128,7 +143,25 @@ pub enum FetchError {
     },
 }
 
+impl UpstreamError {
+    /// All that is known, for the log.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Unreachable { cause, .. } | Self::Failed(cause) => format!("{self}: {cause}"),
+            error => error.to_string(),
+        }
+    }
+}
+
 impl FetchError {
+    /// All that is known, for the log.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Failed { cause, .. } => format!("{self}: {cause}"),
+            error => error.to_string(),
+        }
+    }
+
     /// A failing store.
     pub(super) fn of_storage(url: &str, error: StorageError) -> Self {
         match error {

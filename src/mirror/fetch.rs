@@ -59,7 +59,8 @@ impl Mirrors {
                     ending.file.path
                 ),
                 Err(error) => {
-                    warn!(path = ending.file.path.as_str(), "cannot fetch {}: {error}", ending.file.path);
+                    let (path, cause) = (ending.file.path.as_str(), error.describe());
+                    warn!(path, "cannot fetch {path}: {cause}");
                 }
             }
             ending.end(outcome);
@@ -102,8 +103,7 @@ impl Fetch<'_> {
         if let Some(content) = self.find_kept().await.map_err(|error| self.source.storage_error(error))? {
             return Ok(content);
         }
-        let permit = self.mirrors.file_permits.acquire().await;
-        let _permit = permit.map_err(|_| self.source.failed("the server is stopping"))?;
+        let _permit = self.mirrors.permits.file(&self.source.mirror.index).await?;
         let (received, head) = self.source.download().await?;
         let received = match self.verify(received).await {
             Ok(received) => received,

@@ -33,6 +33,16 @@ impl<K: Eq + Hash, T> Default for Flights<K, T> {
 }
 
 impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
+    /// How much is under way.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the work for `key` is under way.
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// The work for `key` that is under way, else what `done` knows already, else new work, which `start` starts.
     pub(super) fn join_or_start(
         &self,

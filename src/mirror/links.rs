@@ -5,6 +5,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::pep::digest::NamedHasher;
 use crate::pep::name::ProjectName;
 use crate::pep::simple_read::{ReadDetail, ReadFile};
 use crate::storage::mirrored::{MirrorFile, MirrorPage, Validators};
@@ -25,10 +26,11 @@ pub(super) fn make_page(
     MirrorPage { files, versions: read.versions, status: read.status, validators, serial, source }
 }
 
-/// The hash that counts: SHA-256 where there is one, else the first.
+/// The hash that counts: SHA-256 where there is one, else the first that can be computed. A file is not told from
+/// others by what cannot be verified.
 pub fn main_hash(file: &ReadFile) -> Option<&(Arc<str>, Arc<str>)> {
     let sha256 = file.hashes.iter().find(|(algorithm, _)| &**algorithm == "sha256");
-    sha256.or_else(|| file.hashes.first())
+    sha256.or_else(|| file.hashes.iter().find(|(algorithm, _)| NamedHasher::new(algorithm).is_some()))
 }
 
 /// The path of a file: by its hash, else by where it is.
@@ -126,6 +128,7 @@ mod tests {
                 "root/up/+f/ccc/ccccccccccccc/pkg-1.zip",
             ),
             (file("http://x/pkg-1.zip", &[("md5", "abc")]), "root/up/+e/http_x/pkg-1.zip"),
+            (file("http://x/pkg-1.zip", &[("x-9", "abcdef")]), "root/up/+e/http_x/pkg-1.zip"),
         ] {
             assert_eq!(path_of(&index, &file).as_str(), expected);
         }

@@ -1,17 +1,18 @@
 //! Logins for upstreams that come from the administrator: lines with URLs, and netrc files.
 //!
-//! Each is for one host and is sent nowhere else, so that whoever may change a mirror cannot have it sent elsewhere.
+//! They are lent to mirrors whose `mirror_url` the administrator named, and are sent to no other host than the one they
+//! are for: whoever may change a mirror can neither have them sent elsewhere nor read with them what they please.
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
-use url::{Origin, Url};
+use url::Url;
 
 use super::settings::Login;
 
 /// Logins by host.
 #[derive(Clone, Debug, Default)]
 pub struct Logins {
-    by_origin: Vec<(Origin, Login)>,
+    by_url: Vec<(Url, Login)>,
     by_host: Vec<(String, Login)>,
 }
 
@@ -21,8 +22,8 @@ pub struct Logins {
 pub struct LoginLineError(pub usize);
 
 impl Logins {
-    /// Adds lines of the form `https://USER:PASSWORD@HOST:PORT/`, percent-encoded where needed. Empty lines and those
-    /// that begin with `#` do not count.
+    /// Adds lines of the form `https://USER:PASSWORD@HOST:PORT/PATH/`, percent-encoded where needed. Empty lines and
+    /// those that begin with `#` do not count.
     pub fn add_lines(&mut self, text: &str) -> Result<(), LoginLineError> {
         for (number, line) in text.lines().map(str::trim).enumerate() {
             if line.is_empty() || line.starts_with('#') {
@@ -35,7 +36,8 @@ impl Logins {
             }
             let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
             let password = SecretString::from(decode(url.password().unwrap_or_default()));
-            self.by_origin.push((url.origin(), Login { user: decode(url.username()), password }));
+            let login = Login { user: decode(url.username()), password };
+            self.by_url.push((url, login));
         }
         Ok(())
     }
@@ -73,14 +75,28 @@ impl Logins {
         }
     }
 
-    /// The login for a URL: of its scheme, host and port, else of its host.
-    pub fn find(&self, url: &Url) -> Option<&Login> {
-        let by_origin = self.by_origin.iter().find(|(origin, _)| *origin == url.origin());
-        let host = url.host_str()?;
-        by_origin
-            .map(|(_, login)| login)
-            .or_else(|| self.by_host.iter().find(|(name, _)| name == host).map(|(_, login)| login))
+    /// The login for a URL that a mirror with this `mirror_url` asks for.
+    ///
+    /// Lines count for a mirror if its URL lies below that of one of them; then each is for its scheme, host and port.
+    /// An entry of a netrc file counts for the host of the mirror's URL.
+    pub fn find(&self, mirror_url: &Url, url: &Url) -> Option<&Login> {
+        if self.by_url.iter().any(|(line, _)| lies_below(mirror_url, line)) {
+            let own = self.by_url.iter().filter(|(line, _)| line.origin() == url.origin());
+            let nearest =
+                own.max_by_key(|(line, _)| if lies_below(url, line) { line.path().len() } else { 0 });
+            if let Some((_, login)) = nearest {
+                return Some(login);
+            }
+        }
+        let host = url.host_str().filter(|_| mirror_url.origin() == url.origin())?;
+        self.by_host.iter().find(|(name, _)| name == host).map(|(_, login)| login)
     }
+}
+
+/// Whether a URL is another one or lies below it.
+fn lies_below(url: &Url, other: &Url) -> bool {
+    let rest = url.path().strip_prefix(other.path().trim_end_matches('/'));
+    url.origin() == other.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -88,8 +104,8 @@ mod tests {
     use super::*;
     use secrecy::ExposeSecret;
 
-    fn found(logins: &Logins, url: &str) -> Option<String> {
-        let login = logins.find(&url.parse().unwrap())?;
+    fn found(logins: &Logins, mirror_url: &str, url: &str) -> Option<String> {
+        let login = logins.find(&mirror_url.parse().unwrap(), &url.parse().unwrap())?;
         Some(format!("{}:{}", login.user, login.password.expose_secret()))
     }
 
@@ -99,10 +115,22 @@ mod tests {
         logins
             .add_lines("# ours\n\nhttps://a%40b:p%3Aw@upstream.example/simple/\nhttp://u@127.0.0.1:8080\n")
             .unwrap();
-        assert_eq!(found(&logins, "https://upstream.example/files/x").as_deref(), Some("a@b:p:w"));
-        assert_eq!(found(&logins, "http://127.0.0.1:8080/x").as_deref(), Some("u:"));
+        let mirror_url = "https://upstream.example/simple/team/";
+        assert_eq!(
+            found(&logins, mirror_url, "https://upstream.example/files/x").as_deref(),
+            Some("a@b:p:w")
+        );
+        assert_eq!(found(&logins, mirror_url, "http://127.0.0.1:8080/x").as_deref(), Some("u:"));
         for other in ["http://upstream.example/", "https://upstream.example:444/", "http://127.0.0.1/"] {
-            assert_eq!(found(&logins, other), None, "{other}");
+            assert_eq!(found(&logins, mirror_url, other), None, "{other}");
+        }
+        // Mirrors of other things borrow nothing.
+        for stranger in [
+            "https://upstream.example/simplest/",
+            "https://upstream.example/",
+            "http://other.example/simple/",
+        ] {
+            assert_eq!(found(&logins, stranger, "https://upstream.example/simple/x/"), None, "{stranger}");
         }
         for (bad, line) in
             [("nonsense", 1), ("\nhttps://upstream.example/", 2), ("ftp://u:p@upstream.example", 1)]
@@ -118,9 +146,11 @@ mod tests {
             "# x\nmachine upstream.example login alice password secret\nmachine\n  b.example login b\n\
              password \"pw\" account x\ndefault login anyone password everything\nmachine c.example password x",
         );
-        assert_eq!(found(&logins, "https://upstream.example:1/").as_deref(), Some("alice:secret"));
-        assert_eq!(found(&logins, "http://b.example/").as_deref(), Some("b:pw"));
-        assert_eq!(found(&logins, "http://c.example/"), None);
-        assert_eq!(found(&logins, "http://other.example/"), None);
+        let own = |url| found(&logins, url, url);
+        assert_eq!(own("https://upstream.example:1/").as_deref(), Some("alice:secret"));
+        assert_eq!(own("http://b.example/").as_deref(), Some("b:pw"));
+        assert_eq!(own("http://c.example/"), None);
+        assert_eq!(own("http://other.example/"), None);
+        assert_eq!(found(&logins, "http://other.example/", "http://b.example/"), None);
     }
 }

@@ -18,6 +18,7 @@ mod links;
 mod logins;
 mod names;
 mod pages;
+mod permits;
 mod remote_zip;
 mod settings;
 mod states;
@@ -33,12 +34,12 @@ use dashmap::DashMap;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::breaker::{BreakerLimits, Breakers};
 use self::flights::Flights;
+use self::permits::{PermitLimits, Permits};
 use self::states::States;
 use self::upstream::{UpstreamClient, UpstreamLimits};
 use crate::archive::Limits as ArchiveLimits;
@@ -92,12 +93,16 @@ impl Default for MirrorOptions {
 /// Bounds of [`Mirrors`].
 #[derive(Clone, Copy, Debug)]
 pub struct MirrorLimits {
-    /// How many pages and small documents are asked for at once; further ones wait.
+    /// How many pages and small documents are asked for at once at one upstream; further ones wait.
     pub parallel_pages: usize,
-    /// How many files are fetched at once; further ones wait.
+    /// How many files are fetched at once from one upstream; further ones wait.
     pub parallel_files: usize,
-    /// The largest page, in bytes when unpacked.
+    /// How many projects may be asked for, or wait for that, at once.
+    pub pending_pages: usize,
+    /// The largest page of a project, in bytes when unpacked.
     pub page_size: usize,
+    /// The largest list of projects, in bytes when unpacked.
+    pub list_size: usize,
     /// How long a page may take when nobody waits any more.
     pub page_time: Duration,
     /// How long a failed check is not repeated.
@@ -125,7 +130,9 @@ impl Default for MirrorLimits {
         Self {
             parallel_pages: 64,
             parallel_files: 64,
-            page_size: 256 * 1024 * 1024,
+            pending_pages: 1000,
+            page_size: 32 * 1024 * 1024,
+            list_size: 256 * 1024 * 1024,
             page_time: Duration::from_mins(1),
             retry_pause: Duration::from_secs(1),
             breaker_failures: 5,
@@ -154,9 +161,10 @@ pub struct Mirrors {
     transfers: DashMap<StoredPath, Arc<Transfer>>,
     /// When provenance objects were last asked for.
     provenances: Cache<StoredPath, Timestamp>,
+    /// When files were last found to have no core metadata.
+    without_core_metadata: Cache<StoredPath, Timestamp>,
     document_flights: Flights<StoredPath, documents::Outcome>,
-    page_permits: Semaphore,
-    file_permits: Semaphore,
+    permits: Permits,
     /// Where requests run.
     runtime: Handle,
     tasks: TaskTracker,
@@ -182,6 +190,12 @@ impl Mirrors {
             idle: options.request_timeout,
             page_time: limits.page_time,
             page_size: limits.page_size,
+            list_size: limits.list_size,
+        };
+        let permits = PermitLimits {
+            pages: limits.parallel_pages,
+            files: limits.parallel_files,
+            patience: limits.page_time,
         };
         let (logins, authorities) = (options.logins.clone(), options.more_authorities.clone());
         Self {
@@ -195,9 +209,9 @@ impl Mirrors {
             list_flights: Flights::default(),
             transfers: DashMap::new(),
             provenances: Cache::new(limits.remembered_projects),
+            without_core_metadata: Cache::new(limits.remembered_projects),
             document_flights: Flights::default(),
-            page_permits: Semaphore::new(limits.parallel_pages),
-            file_permits: Semaphore::new(limits.parallel_files),
+            permits: Permits::new(permits),
             options,
             runtime,
             tasks: TaskTracker::new(),

@@ -12,7 +12,7 @@ use super::error::UpstreamError;
 use super::pages::later;
 use super::settings::Mirror;
 use super::states::Staleness;
-use super::upstream::{PageAnswer, RawPage, shown};
+use super::upstream::{Page, PageAnswer, RawPage, shown};
 use crate::pep::name::ProjectName;
 use crate::pep::simple_read::read_list;
 use crate::storage::StorageError;
@@ -133,7 +133,7 @@ impl Mirrors {
                 List { due_at: later(stored.checked_at, expiry), stored: Some(stored), error: None }
             }
             Err(error) => {
-                let reason = Staleness::new(None, &error).reason;
+                let reason = error.describe();
                 warn!(index = %mirror.index, "the projects of {} are listed as they were: {reason}", mirror.index);
                 let pause = expiry.min(self.options.limits.retry_pause);
                 List { due_at: later(now, pause), stored: held, error: Some(error) }
@@ -163,11 +163,10 @@ impl Mirrors {
         held: Option<&StoredNames>,
     ) -> Result<StoredNames, UpstreamError> {
         let url = mirror.settings.url.as_ref().ok_or_else(|| UpstreamError::NoUrl(mirror.index.clone()))?;
-        let permit = self.page_permits.acquire().await;
-        let _permit = permit.map_err(|_| UpstreamError::Failed("the server is stopping".into()))?;
+        let _permit = self.permits.page(&mirror.index).await?;
         let known = held.map(|held| &held.validators);
         let known = known.filter(|known| known.etag.is_some() || known.last_modified.is_some());
-        let raw = match (self.client.get_page(mirror, url, known).await?, held) {
+        let raw = match (self.client.get_page(mirror, url, known, Page::List).await?, held) {
             (PageAnswer::Page(raw), _) => *raw,
             (PageAnswer::NotModified, Some(held)) => {
                 return Ok(StoredNames { checked_at: self.clock.now(), ..held.clone() });

@@ -14,8 +14,8 @@ use super::flights::Flight;
 use super::links::{make_page, odd_paths};
 use super::settings::Mirror;
 use super::states::{Checked, Currency, Key, Outcome, Remembered, Staleness, State};
-use super::upstream::{PageAnswer, RawPage, shown};
-use crate::pep::name::ProjectName;
+use super::upstream::{Page, PageAnswer, RawPage, shown};
+use crate::pep::name::{MAX_NAME_BYTES, ProjectName};
 use crate::pep::simple_read::read_detail;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, CommitError, Operation, Snapshot};
@@ -55,8 +55,11 @@ impl Mirrors {
         index: &IndexName,
         project: &str,
     ) -> Result<Option<Arc<StoredPage>>, StorageError> {
+        if project.len() > MAX_NAME_BYTES {
+            return Ok(None);
+        }
         let key = self.states.key(index, project);
-        self.states.page(&key, snapshot.get_mirror_page(index, project)).await
+        self.states.page(&key, snapshot, || self.meta.serial()).await
     }
 
     /// The same in a snapshot of its own. That is opened before others are waited for who may hold the last ones.
@@ -79,6 +82,7 @@ impl Mirrors {
     /// An index was changed or removed.
     pub fn forget_index(&self, index: &IndexName) {
         self.states.forget_index(index);
+        self.permits.forget(index);
         self.forget_list(index);
     }
 
@@ -99,7 +103,7 @@ impl Mirrors {
     ) -> Result<(), MirrorError> {
         match self.check_insisting(mirror, project, Insistence::Now).await? {
             Checked::Held(_, None) => Ok(()),
-            Checked::Held(_, Some(stale)) => Err(UpstreamError::Failed(stale.reason).into()),
+            Checked::Held(_, Some(stale)) => Err(UpstreamError::Stale(stale.reason).into()),
             Checked::Missing => {
                 let url = mirror.page_url(project.normal());
                 let url = url.as_ref().map_or_else(|| "".into(), shown);
@@ -115,6 +119,9 @@ impl Mirrors {
         project: &ProjectName,
         insistence: Insistence,
     ) -> Result<Checked, StorageError> {
+        if project.normal().len() > MAX_NAME_BYTES {
+            return Ok(Checked::Missing);
+        }
         let key = self.states.key(&mirror.index, project.normal());
         let mut held = self.read_held_page(&mirror.index, project.normal()).await?;
         if insistence == Insistence::WhenDue
@@ -128,6 +135,9 @@ impl Mirrors {
                 (None, Insistence::WhenDue) => Checked::Missing,
                 (_, Insistence::Now) => Checked::Failed(UpstreamError::Offline),
             });
+        }
+        if self.page_flights.len() >= self.options.limits.pending_pages && !self.page_flights.contains(&key) {
+            return Ok(degraded(held, UpstreamError::Busy(mirror.index.clone())));
         }
         let flight = self.join_or_start(mirror, project, &key, held.as_ref(), insistence);
         let waited = self.options.request_timeout;
@@ -215,7 +225,15 @@ impl Check<'_> {
     async fn run(&self, held: Option<Arc<StoredPage>>, insistence: Insistence) -> Checked {
         // What another upstream said is shown until this one has answered, but is not compared with.
         let comparable = held.clone().filter(|held| held.page.source == self.mirror.source());
-        match self.ask(comparable, insistence).await {
+        let asked = match (self.ask(comparable, insistence).await, &held) {
+            // What was seen elsewhere, but not here, is shown like what has vanished.
+            (Ok(Checked::Missing), Some(_)) => {
+                let url = self.mirror.page_url(self.project.normal());
+                Err(UpstreamError::Status { status: 404, url: url.as_ref().map_or_else(|| "".into(), shown) })
+            }
+            (asked, _) => asked,
+        };
+        match asked {
             Ok(checked) => {
                 self.remember(&checked);
                 checked
@@ -223,7 +241,7 @@ impl Check<'_> {
             Err(error) => {
                 let Mirror { index, .. } = self.mirror;
                 let project = self.project.normal();
-                let reason = Staleness::new(None, &error).reason;
+                let reason = error.describe();
                 if held.is_some() {
                     warn!(%index, project, "{project} of {index} is shown as it was: {reason}");
                 } else {
@@ -259,13 +277,12 @@ impl Check<'_> {
         if held.is_none() && insistence == Insistence::WhenDue && mirrors.is_unlisted(mirror, project) {
             return Ok(Checked::Missing);
         }
-        let permit = mirrors.page_permits.acquire().await;
-        let _permit = permit.map_err(|_| UpstreamError::Failed("the server is stopping".into()))?;
+        let _permit = mirrors.permits.page(&mirror.index).await?;
         let known = held.as_ref().map(|held| &held.page.validators);
         let known = known.filter(|known| {
             insistence == Insistence::WhenDue && (known.etag.is_some() || known.last_modified.is_some())
         });
-        match mirrors.client.get_page(mirror, &url, known).await? {
+        match mirrors.client.get_page(mirror, &url, known, Page::Project).await? {
             PageAnswer::Page(raw) => self.take(*raw, held, insistence).await,
             PageAnswer::NotModified => match held {
                 Some(held) => {
@@ -275,9 +292,6 @@ impl Check<'_> {
                 }
                 None => Err(UpstreamError::Status { status: 304, url: shown(&url) }),
             },
-            PageAnswer::Missing if held.is_some() => {
-                Err(UpstreamError::Status { status: 404, url: shown(&url) })
-            }
             PageAnswer::Missing => Ok(Checked::Missing),
         }
     }
@@ -294,7 +308,7 @@ impl Check<'_> {
             (self.mirror.index.clone(), self.project.clone(), self.mirror.source());
         // Pages may have tens of thousands of files.
         let reading = spawn_blocking(move || {
-            let RawPage { body, content_type, url, validators, .. } = raw;
+            let RawPage { body, content_type, url, validators, memory: _memory, .. } = raw;
             let read = read_detail(&body, &content_type, &url, &project);
             let read = read.map_err(|cause| UpstreamError::Malformed { url: shown(&url), cause })?;
             let page = make_page(&index, read, validators, serial, source);
@@ -354,7 +368,7 @@ impl Check<'_> {
         let note = Note::PageChecked {
             index: self.mirror.index.clone(),
             project: self.project.normal().into(),
-            validators,
+            validators: changes_validators.then_some(validators),
             checked_at: now,
         };
         match self.mirrors.meta.note(vec![note]).await {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Mirrors;
@@ -22,6 +23,9 @@ const TAIL_BYTES: u64 = 128 * 1024;
 
 /// How much is asked for at once elsewhere.
 const BLOCK_BYTES: u64 = 64 * 1024;
+
+/// How many blocks are asked for at the most. Lists of members seldom need more than one.
+const MAX_BLOCKS: usize = 64;
 
 /// What reading a remote wheel came to.
 pub(super) enum RemoteMetadata {
@@ -69,6 +73,7 @@ impl Mirrors {
             runtime: Handle::current(),
             size,
             position: 0,
+            end: Instant::now() + self.options.limits.page_time,
             tail_start: first,
             tail,
             blocks: HashMap::new(),
@@ -107,6 +112,8 @@ struct RemoteFile {
     runtime: Handle,
     size: u64,
     position: u64,
+    /// Until when parts are asked for.
+    end: Instant,
     tail_start: u64,
     tail: Bytes,
     /// Other parts by their number.
@@ -116,10 +123,15 @@ struct RemoteFile {
 impl RemoteFile {
     fn block(&mut self, number: u64) -> Result<&Bytes> {
         if !self.blocks.contains_key(&number) {
+            let too_long = self.blocks.len() >= MAX_BLOCKS || Instant::now() > self.end;
+            if too_long {
+                return Err(ErrorKind::TimedOut.into());
+            }
             let first = number * BLOCK_BYTES;
             let last = (first + BLOCK_BYTES).min(self.size) - 1;
             let asking = self.mirrors.client.get_file(&self.mirror, &self.url, FilePart::Bytes(first, last));
-            let part = self.runtime.block_on(async {
+            let end = self.end;
+            let part = async {
                 let response = asking.await.map_err(Error::other)?;
                 if response.status() != StatusCode::PARTIAL_CONTENT
                     || content_range(response.headers()) != Some((first, last, self.size))
@@ -127,7 +139,8 @@ impl RemoteFile {
                     return Err(Error::from(ErrorKind::InvalidData));
                 }
                 read_part(response, last - first + 1).await
-            })?;
+            };
+            let part = self.runtime.block_on(timeout_at(end, part)).map_err(|_| ErrorKind::TimedOut)??;
             self.blocks.insert(number, part);
         }
         self.blocks.get(&number).ok_or_else(|| ErrorKind::NotFound.into())

@@ -11,11 +11,15 @@ use quick_cache::sync::Cache;
 
 use super::error::UpstreamError;
 use crate::storage::StorageError;
+use crate::storage::meta::Snapshot;
 use crate::storage::mirrored::StoredPage;
-use crate::storage::model::IndexName;
+use crate::storage::model::{IndexName, Serial};
 
-/// About how much memory one file of a page takes.
-const BYTES_PER_FILE: usize = 700;
+/// About how much memory one file of a page takes besides its texts.
+const BYTES_PER_FILE: usize = 300;
+
+/// About how much memory is taken by each project that is remembered.
+const BYTES_PER_PROJECT: usize = 512;
 
 /// Since when, and why, what is shown may not be what the upstream has.
 #[derive(Clone, Debug)]
@@ -28,12 +32,7 @@ pub struct Staleness {
 
 impl Staleness {
     pub(super) fn new(since: Option<Timestamp>, error: &UpstreamError) -> Self {
-        // The cause says more than devpi's text.
-        let reason = match error {
-            UpstreamError::Unreachable { cause, .. } => Arc::clone(cause),
-            error => error.to_string().into(),
-        };
-        Self { since, reason }
+        Self { since, reason: error.to_string().into() }
     }
 }
 
@@ -109,8 +108,16 @@ pub(super) struct Remembered(pub(super) Option<Arc<StoredPage>>);
 struct ByFiles;
 
 impl Weighter<Key, Remembered> for ByFiles {
-    fn weight(&self, _: &Key, page: &Remembered) -> u64 {
-        (512 + page.0.as_ref().map_or(0, |page| page.page.files.len() * BYTES_PER_FILE)) as u64
+    fn weight(&self, key: &Key, page: &Remembered) -> u64 {
+        let page = page.0.as_ref().map_or(0, |page| {
+            let files = page.page.files.iter().map(|file| {
+                let hashes: usize = file.read.hashes.iter().map(|(_, value)| value.len()).sum();
+                BYTES_PER_FILE + file.read.url.len() + file.path.as_str().len() + hashes
+            });
+            let versions = page.page.versions.iter().map(|version| version.len() + 16);
+            files.chain(versions).sum()
+        });
+        (BYTES_PER_PROJECT + key.project.len() + page) as u64
     }
 }
 
@@ -150,18 +157,22 @@ impl States {
         self.pages.get(key)
     }
 
-    /// The page from memory, else what `load` finds. Of several callers at once one loads.
+    /// The page from memory, else out of `snapshot`. Of several callers at once one reads. `newest` tells the serial of
+    /// the newest commit: what is older than that is not kept.
     pub(super) async fn page(
         &self,
         key: &Key,
-        load: impl Future<Output = Result<Option<StoredPage>, StorageError>>,
+        snapshot: &mut dyn Snapshot,
+        newest: impl Fn() -> Option<Serial>,
     ) -> Result<Option<Arc<StoredPage>>, StorageError> {
         match self.pages.get_value_or_guard_async(key).await {
             Ok(Remembered(page)) => Ok(page),
             Err(guard) => {
-                let page = load.await?.map(Arc::new);
-                // Not inserted if the page was replaced while it was read.
-                let _changed_meanwhile = guard.insert(Remembered(page.clone()));
+                let page = snapshot.get_mirror_page(&key.index, &key.project).await?.map(Arc::new);
+                // A commit that comes later removes the guard; one that came since the snapshot began did so before.
+                if snapshot.serial() == newest() {
+                    let _changed_meanwhile = guard.insert(Remembered(page.clone()));
+                }
                 Ok(page)
             }
         }

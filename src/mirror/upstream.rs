@@ -13,7 +13,7 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::debug;
@@ -36,6 +36,12 @@ const LAST_SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
 /// How many redirects are followed (as in devpi).
 const MAX_REDIRECTS: usize = 20;
 
+/// How much memory pages may take together, from their first byte until they have been read.
+const BODY_BUDGET: usize = 768 * 1024 * 1024;
+
+/// In what steps that is counted.
+const BODY_STEP: usize = 64 * 1024;
+
 /// Bounds of an [`UpstreamClient`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UpstreamLimits {
@@ -43,8 +49,19 @@ pub(super) struct UpstreamLimits {
     pub(super) idle: Duration,
     /// How long a page may take as a whole.
     pub(super) page_time: Duration,
-    /// The largest page, in bytes.
+    /// The largest page of a project, in bytes.
     pub(super) page_size: usize,
+    /// The largest list of projects, in bytes.
+    pub(super) list_size: usize,
+}
+
+/// Which page is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Page {
+    /// One of a project.
+    Project,
+    /// The list of projects.
+    List,
 }
 
 /// Sends requests to upstreams.
@@ -55,6 +72,8 @@ pub(super) struct UpstreamClient {
     logins: Logins,
     breakers: Breakers,
     limits: UpstreamLimits,
+    /// Steps of memory for pages that are not taken.
+    memory: Arc<Semaphore>,
 }
 
 struct Clients {
@@ -83,6 +102,25 @@ pub(super) struct RawPage {
     pub(super) validators: Validators,
     /// The upstream's serial; -1 where it says none.
     pub(super) serial: i64,
+    /// The memory that the body takes, given back when this is dropped.
+    pub(super) memory: BodyMemory,
+}
+
+/// Memory for the body of a page.
+pub(super) struct BodyMemory {
+    budget: Arc<Semaphore>,
+    taken: Vec<OwnedSemaphorePermit>,
+}
+
+impl BodyMemory {
+    /// Makes room for `size` bytes as a whole; `false` if others have all of it.
+    fn reach(&mut self, size: usize) -> bool {
+        while self.taken.len() * BODY_STEP < size {
+            let Ok(step) = Arc::clone(&self.budget).try_acquire_owned() else { return false };
+            self.taken.push(step);
+        }
+        true
+    }
 }
 
 /// Which part of a file is asked for.
@@ -104,7 +142,8 @@ impl UpstreamClient {
         logins: Logins,
         more_authorities: Option<PathBuf>,
     ) -> Self {
-        Self { clients: OnceCell::new(), more_authorities, logins, breakers, limits }
+        let memory = Arc::new(Semaphore::new(BODY_BUDGET / BODY_STEP));
+        Self { clients: OnceCell::new(), more_authorities, logins, breakers, limits, memory }
     }
 
     /// Asks for a page, unless it is as it was when it had `known`.
@@ -113,13 +152,20 @@ impl UpstreamClient {
         mirror: &Mirror,
         url: &Url,
         known: Option<&Validators>,
+        page: Page,
     ) -> Result<PageAnswer, UpstreamError> {
-        let work = timeout(self.limits.page_time, self.receive_page(mirror, url, known));
-        work.await.unwrap_or_else(|_| {
-            self.breakers.failed(&origin(url));
+        let work = timeout(self.limits.page_time, self.receive_page(mirror, url, known, page));
+        let answer = work.await.unwrap_or_else(|_| {
             let cause = format!("it took more than {} seconds", self.limits.page_time.as_secs());
             Err(UpstreamError::Unreachable { url: shown(url), cause: cause.into() })
-        })
+        });
+        // Only a whole page shows that the upstream is well: there are those that begin one and never end it.
+        match &answer {
+            Err(UpstreamError::Unreachable { .. }) => self.breakers.failed(&origin(url)),
+            Ok(_) | Err(UpstreamError::Status { .. }) => self.breakers.succeeded(&origin(url)),
+            Err(_) => {}
+        }
+        answer
     }
 
     async fn receive_page(
@@ -127,6 +173,7 @@ impl UpstreamClient {
         mirror: &Mirror,
         url: &Url,
         known: Option<&Validators>,
+        page: Page,
     ) -> Result<PageAnswer, UpstreamError> {
         let mut request = self.clients().await?.pages.get(url.clone()).header(ACCEPT, SIMPLE_PAGE);
         if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
@@ -136,18 +183,25 @@ impl UpstreamClient {
         }
         let response = self.send(mirror, url, request).await?;
         match response.status() {
-            StatusCode::OK => self.read_page(url, response).await.map(PageAnswer::Page),
+            StatusCode::OK => self.read_page(mirror, url, response, page).await.map(PageAnswer::Page),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(PageAnswer::NotModified),
             StatusCode::NOT_FOUND => Ok(PageAnswer::Missing),
-            // One that could not be followed.
-            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
-                Err(UpstreamError::Unreachable { url: shown(url), cause: "a redirect to nowhere".into() })
-            }
             status => Err(UpstreamError::Status { status: status.as_u16(), url: shown(url) }),
         }
     }
 
-    async fn read_page(&self, url: &Url, mut response: Response) -> Result<Box<RawPage>, UpstreamError> {
+    async fn read_page(
+        &self,
+        mirror: &Mirror,
+        url: &Url,
+        mut response: Response,
+        page: Page,
+    ) -> Result<Box<RawPage>, UpstreamError> {
+        let limit = match page {
+            Page::Project => self.limits.page_size,
+            Page::List => self.limits.list_size,
+        };
+        let mut memory = BodyMemory { budget: Arc::clone(&self.memory), taken: Vec::new() };
         let headers = response.headers();
         let text = |name: HeaderName| text(headers, &name);
         let validators = Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
@@ -156,12 +210,15 @@ impl UpstreamClient {
         let final_url = without_credentials(response.url());
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| unreachable(url, error))? {
-            if body.len() + piece.len() > self.limits.page_size {
-                return Err(UpstreamError::TooLarge { url: shown(url), limit: self.limits.page_size });
+            if body.len() + piece.len() > limit {
+                return Err(UpstreamError::TooLarge { url: shown(url), limit });
+            }
+            if !memory.reach(body.len() + piece.len()) {
+                return Err(UpstreamError::Busy(mirror.index.clone()));
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Box::new(RawPage { body: body.into(), content_type, url: final_url, validators, serial }))
+        Ok(Box::new(RawPage { body: body.into(), content_type, url: final_url, validators, serial, memory }))
     }
 
     /// Asks for a file, or a part of it. Whatever the status, the answer is returned.
@@ -186,7 +243,14 @@ impl UpstreamClient {
             }
             FilePart::Last(count) => request = request.header(RANGE, format!("bytes=-{count}")),
         }
-        self.send(mirror, url, request).await
+        let response = self.send(mirror, url, request).await;
+        let origin = origin(url);
+        match &response {
+            Ok(_) => self.breakers.succeeded(&origin),
+            Err(UpstreamError::Unreachable { .. }) => self.breakers.failed(&origin),
+            Err(_) => {}
+        }
+        response
     }
 
     /// Asks for a small document, such as core metadata. `None` if there is none.
@@ -225,27 +289,20 @@ impl UpstreamClient {
         url: &Url,
         mut request: RequestBuilder,
     ) -> Result<Response, UpstreamError> {
-        let origin = origin(url);
-        if !self.breakers.admit(&origin) {
+        if !self.breakers.admit(&origin(url)) {
             return Err(UpstreamError::Resting { url: shown(url) });
         }
-        if let Some(login) = mirror.login_for(url).or_else(|| self.logins.find(url)) {
+        if let Some(login) =
+            mirror.login_for(url).or_else(|| self.logins.find(mirror.settings.url.as_ref()?, url))
+        {
             request = request.basic_auth(&login.user, Some(login.password.expose_secret()));
         }
         match request.send().await {
             Ok(response) => {
-                self.breakers.succeeded(&origin);
                 debug!(url = %shown(url), status = response.status().as_u16(), "asked an upstream");
                 Ok(response)
             }
-            Err(error) => {
-                if error.is_redirect() {
-                    self.breakers.succeeded(&origin);
-                } else {
-                    self.breakers.failed(&origin);
-                }
-                Err(unreachable(url, error))
-            }
+            Err(error) => Err(unreachable(url, error)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Whether a file that came is the one that the upstream's page speaks of.
+//! Whether a file that came is the one that the upstream's page speaks of, by all hashes that can be computed.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,26 +16,30 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Checks size and hash. May read the whole file, so it blocks.
 pub(super) fn verify(read: &ReadFile, received: &dyn ReceivedFile) -> Result<(), FetchError> {
     // A hash says more than a size, which some servers get wrong.
-    let Some((algorithm, expected)) = main_hash(read) else { return verify_size(read, received.size()) };
-    let digests = received.digests();
-    let got = match &**algorithm {
-        "sha256" => digests.sha256.to_string(),
-        "md5" => digests.md5.clone(),
-        other => match NamedHasher::new(other) {
-            Some(hasher) => hash(hasher, received, &read.url)?,
-            // Nothing here knows it; it cannot be held against the file.
-            None => return verify_size(read, received.size()),
-        },
-    };
-    if got == **expected {
-        return Ok(());
+    if main_hash(read).is_none() {
+        return verify_size(read, received.size());
     }
-    Err(FetchError::Hash {
-        algorithm: Arc::clone(algorithm),
-        url: Arc::clone(&read.url),
-        expected: Arc::clone(expected),
-        got: got.into(),
-    })
+    let digests = received.digests();
+    for (algorithm, expected) in &read.hashes {
+        let got = match &**algorithm {
+            "sha256" => digests.sha256.to_string(),
+            "md5" => digests.md5.clone(),
+            other => match NamedHasher::new(other) {
+                Some(hasher) => hash(hasher, received, &read.url)?,
+                // Nothing here knows it; it cannot be held against the file.
+                None => continue,
+            },
+        };
+        if got != **expected {
+            return Err(FetchError::Hash {
+                algorithm: Arc::clone(algorithm),
+                url: Arc::clone(&read.url),
+                expected: Arc::clone(expected),
+                got: got.into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn verify_size(read: &ReadFile, got: u64) -> Result<(), FetchError> {

@@ -74,6 +74,15 @@ pub enum ReadError {
     Malformed(String),
 }
 
+/// How much of what a reader says is kept, in characters: it may repeat the page.
+const MAX_CAUSE: usize = 200;
+
+impl ReadError {
+    fn malformed(cause: impl std::fmt::Display) -> Self {
+        Self::Malformed(cause.to_string().chars().take(MAX_CAUSE).collect())
+    }
+}
+
 /// Reads a project's page.
 ///
 /// `page` is where it was found in the end, after redirects. A file whose URL is of no use is left out, a

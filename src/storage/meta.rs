@@ -279,7 +279,7 @@ pub enum Operation {
     },
     /// Removes a project of a mirror: its page and all that was fetched.
     RemoveMirrorProject(IndexName, ProjectName),
-    /// Adds to what is here of a file of a mirror.
+    /// Adds to what is here of a file of a mirror, which must have a page of the project and not have been deleted.
     PutFetched {
         /// The mirror.
         index: IndexName,

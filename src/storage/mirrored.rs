@@ -287,8 +287,8 @@ pub enum Note {
         index: IndexName,
         /// The project's normalised name.
         project: Arc<str>,
-        /// By what it is to be validated from now on.
-        validators: Validators,
+        /// By what it is to be validated from now on, if that is something else than before.
+        validators: Option<Validators>,
         /// When.
         checked_at: Timestamp,
     },

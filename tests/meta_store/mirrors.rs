@@ -132,6 +132,9 @@ pub(crate) async fn a_new_page_tells_what_it_touches(place: &dyn Place) {
 pub(crate) async fn parts_of_a_fetched_file_add_up(place: &dyn Place) {
     let store = place.open().await;
     with_mirror(store.as_ref()).await;
+    let unlisted = put_fetched("a.whl", FetchedPart::Content(content(b"wheel"), None));
+    assert!(matches!(store.commit(changes([unlisted])).await, Err(CommitError::Outdated)));
+    commit(store.as_ref(), [put_page("demo", page(&["a.whl"]), Vec::new())]).await;
     assert_eq!(fetched(store.as_ref(), "a.whl").await, FetchedState::Unknown);
     let (metadata, provenance) = (Sha256::of(b"metadata"), Sha256::of(b"provenance"));
     let documents = [
@@ -171,6 +174,8 @@ pub(crate) async fn a_deleted_file_stays_away_until_its_page_changes(place: &dyn
     commit(store.as_ref(), [put()]).await;
     commit(store.as_ref(), [remove_fetched("a.zip", Refetch::Refused)]).await;
     assert_eq!(fetched(store.as_ref(), "a.zip").await, FetchedState::Deleted);
+    // A transfer that was under way comes too late.
+    assert!(matches!(store.commit(changes([put()])).await, Err(CommitError::Outdated)));
     let mut snapshot = store.snapshot().await.unwrap();
     assert_eq!(snapshot.list_deleted(&index(MIRROR), "demo").await.unwrap(), [path("a.zip")]);
     assert!(snapshot.is_referenced(&Sha256::of(b"x")).await.unwrap());
@@ -216,7 +221,7 @@ pub(crate) async fn notes_are_kept_without_serials(place: &dyn Place) {
     let checked = |name: &str, etag: &str, second| Note::PageChecked {
         index: index(MIRROR),
         project: name.into(),
-        validators: validators(etag),
+        validators: Some(validators(etag)),
         checked_at: at(second),
     };
     let notes = vec![

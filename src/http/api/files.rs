@@ -134,7 +134,7 @@ async fn send_upstream(call: &Call, file: &UpstreamFile) -> Result<HttpResponse,
         return Err(ApiError::found(read.url.to_string()));
     }
     if call.registry().is_offline() {
-        return Err(FetchError::Status { status: 503, url: Arc::clone(&read.url) }.into());
+        return Err(FetchError::Offline { url: Arc::clone(&read.url) }.into());
     }
     let etag = file.sha256().map(|sha256| sha256.to_string());
     let mut response = HttpResponse::build(StatusCode::OK);

@@ -50,7 +50,7 @@ async fn push_release(
     match request.shift_remove("targetindex").filter(|target| !target.is_null()) {
         Some(target) => {
             let target = parse_target(&request, &target)?;
-            let pushed = call.registry().push(&caller, source, &release, files, &target).await?;
+            let pushed = call.registry().push(&caller, found, files, &target).await?;
             let log = pushed.iter().map(|step| render_pushed(step, &release, &target)).collect();
             Ok(envelope::result(StatusCode::OK, ACTION_LOG, log))
         }

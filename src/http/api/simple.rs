@@ -8,7 +8,7 @@ use actix_web::http::header::HeaderName;
 use tokio::task::spawn_blocking;
 
 use super::files::PROVENANCE_SUFFIX;
-use crate::domain::project::{ListedFile, ListedIndexes, ListedProjects, ProjectError, ProjectFiles, Scope};
+use crate::domain::project::{ListedFile, ListedProjects, ProjectFiles, Scope};
 use crate::http::cache::{Place, Subject};
 use crate::http::call::Call;
 use crate::http::error::ApiError;
@@ -42,36 +42,39 @@ const X_DEVPI_ABSOLUTE_URLS: HeaderName = HeaderName::from_static("x-devpi-absol
 /// `GET /{user}/{index}/+simple/`, and `GET /{user}/{index}` for installers
 pub(in crate::http) async fn list(call: &Call, index: &IndexName) -> Result<HttpResponse, ApiError> {
     let kind = choose_simple(&call.accept);
+    let (registry, pages) = (call.registry(), &call.state.pages);
+    let kept = pages.peek(index, Subject::List, kind.format);
+    if kept.is_none() && registry.shows_mirrors(index).await? {
+        // There may be a million of them, for which may have to be waited: not kept, and not made one after the other.
+        let listed = registry.list_projects(index).await?;
+        let list = ListStream::new(index, listed.indexes, kind.format);
+        let response = list.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY).await;
+        let mut response = response.map_err(ApiError::internal)?;
+        tell_staleness(&mut response, listed.stale.as_ref());
+        return Ok(response);
+    }
     let render = async {
-        let listed = call.registry().list_projects(index).await?;
+        let listed = registry.list_projects(index).await?;
         if listed.indexes.iter().any(|listed| matches!(listed.projects, ListedProjects::Upstream(_))) {
-            return Err(Unkept::List(listed));
+            // A mirror has become one of the bases just now.
+            return Err(ApiError::message(StatusCode::SERVICE_UNAVAILABLE, "the index is being changed"));
         }
         let list = ListStream::new(index, listed.indexes, kind.format);
-        make_page(move || list.render()).await.map_err(Unkept::Error)
+        make_page(move || list.render()).await
     };
-    match call.state.pages.get(index, Subject::List, kind.format, render).await {
-        Ok(page) => Ok(page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY)),
-        Err(Unkept::List(listed)) => {
-            let list = ListStream::new(index, listed.indexes, kind.format);
-            let response = list.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY).await;
-            let mut response = response.map_err(ApiError::internal)?;
-            tell_staleness(&mut response, listed.stale.as_ref());
-            Ok(response)
-        }
-        Err(Unkept::Error(error)) => Err(error),
-    }
+    let page = pages.get(index, Subject::List, kind.format, render).await?;
+    Ok(page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY))
 }
 
-/// Why a list of projects does not come out of the memory for pages.
+/// Why a page does not go into the memory for pages.
 enum Unkept {
-    /// It has the projects of an upstream, which may be a million.
-    List(ListedIndexes),
+    /// It stands for what nobody could say.
+    Page(Arc<Page>),
     Error(ApiError),
 }
 
-impl From<ProjectError> for Unkept {
-    fn from(error: ProjectError) -> Self {
+impl<E: Into<ApiError>> From<E> for Unkept {
+    fn from(error: E) -> Self {
         Self::Error(error.into())
     }
 }
@@ -96,14 +99,20 @@ pub(in crate::http) async fn project(
         let stale = registry.check_mirrors(index, project, Scope::WithBases).await?;
         let render = async {
             let files = registry.list_project_files(index, project).await?;
-            let (mirrors, last_serial) = (files.mirrors.clone(), files.last_serial);
+            let (mirrors, last_serial, is_unknown) =
+                (files.mirrors.clone(), files.last_serial, files.is_unknown);
             let (index, project) = (index.clone(), project.clone());
             let page = make_page(move || render_project(&index, &project, files, &links, kind.format));
-            Ok::<_, ApiError>(page.await?.of_mirrors(mirrors, last_serial))
+            let page = page.await?.of_mirrors(mirrors, last_serial);
+            if is_unknown { Err(Unkept::Page(Arc::new(page))) } else { Ok(page) }
         };
         let page = match subject {
-            Some(subject) => pages.get(index, subject, kind.format, render).await?,
-            None => Arc::new(render.await?),
+            Some(subject) => pages.get(index, subject, kind.format, render).await,
+            None => render.await.map(Arc::new),
+        };
+        let page = match page {
+            Ok(page) | Err(Unkept::Page(page)) => page,
+            Err(Unkept::Error(error)) => return Err(error),
         };
         (stale, page)
     };
@@ -195,10 +204,11 @@ async fn make_page(render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Result<
 fn render_project(
     index: &IndexName,
     project: &ProjectName,
-    files: ProjectFiles,
+    mut files: ProjectFiles,
     links: &Links,
     format: SimpleFormat,
 ) -> Vec<u8> {
+    files.sort();
     let page = ProjectDetail {
         name: project.normal().into(),
         versions: files.versions,

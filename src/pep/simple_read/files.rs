@@ -3,11 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::ReadFile;
+use super::{ReadError, ReadFile};
+
+/// The longest URL of a file, in bytes. A page's `<base>` is part of each of them.
+const MAX_URL_BYTES: usize = 8 * 1024;
+
+/// The most bytes that the URLs, names and hashes of a page may take when they are read.
+const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The files read so far, in the order of the page.
 #[derive(Default)]
 pub(super) struct Files {
+    bytes: usize,
     read: Vec<ReadFile>,
     positions: HashMap<Arc<str>, usize>,
     texts: HashSet<Arc<str>>,
@@ -16,6 +23,15 @@ pub(super) struct Files {
 impl Files {
     /// Adds a file, unless a better one or an equally good one of its name is there.
     pub(super) fn add(&mut self, file: ReadFile) {
+        let hashes: usize = file.hashes.iter().map(|(_, value)| value.len()).sum();
+        let provenance = file.provenance.as_ref().map_or(0, |url| url.len());
+        if file.url.len().max(provenance) > MAX_URL_BYTES {
+            return;
+        }
+        self.bytes += file.url.len() + provenance + file.file_name.len() + hashes;
+        if self.bytes > MAX_PAGE_BYTES {
+            return;
+        }
         let Some(&position) = self.positions.get(&file.file_name) else {
             self.positions.insert(Arc::clone(&file.file_name), self.read.len());
             self.read.push(file);
@@ -56,9 +72,12 @@ impl Files {
         hashes
     }
 
-    /// The files.
-    pub(super) fn finish(self) -> Vec<ReadFile> {
-        self.read
+    /// The files; an error if they were too many to be read.
+    pub(super) fn finish(self) -> Result<Vec<ReadFile>, ReadError> {
+        if self.bytes > MAX_PAGE_BYTES {
+            return Err(ReadError::Malformed(format!("links of more than {MAX_PAGE_BYTES} bytes")));
+        }
+        Ok(self.read)
     }
 }
 
@@ -108,7 +127,7 @@ mod tests {
                 files.add(file("many", place, traits));
                 files.add(file("last", 9, "#"));
             }
-            let urls: Vec<_> = files.finish().into_iter().map(|file| file.url.to_string()).collect();
+            let urls: Vec<_> = files.finish().unwrap().into_iter().map(|file| file.url.to_string()).collect();
             let expected =
                 ["http://h/9/first.zip", &format!("http://h/{stays}/many.zip"), "http://h/9/last.zip"];
             assert_eq!(urls, expected, "{traits:?}");

@@ -69,9 +69,9 @@ fn read_page<'h>(body: &[u8], head: &'h mut Head, handlers: Vec<Handler<'h>>) ->
     result.map_err(|error| match error {
         RewritingError::ContentHandlerError(cause) => match cause.downcast() {
             Ok(refused) => *refused,
-            Err(cause) => ReadError::Malformed(cause.to_string()),
+            Err(cause) => ReadError::malformed(cause),
         },
-        error => ReadError::Malformed(error.to_string()),
+        error => ReadError::malformed(error),
     })
 }
 

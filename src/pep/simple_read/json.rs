@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use url::Url;
 
 use super::files::Files;
-use super::link::{file_at, resolve};
+use super::link::{file_at, hashes_in, resolve};
 use super::loose::{Elements, Entry, Field, Loose, Scalar, Text};
 use super::{ReadDetail, ReadError, ReadFile, check_version, status_of};
 use crate::pep::simple::CoreMetadata;
@@ -32,24 +32,35 @@ pub(super) fn read_detail(body: &[u8], page: &Url) -> Result<ReadDetail, ReadErr
     };
     // The example in the packaging guide has it under `meta`, by mistake.
     let status = status_in(&rest.status).or_else(|| rest.meta.get("project-status").and_then(status_in));
-    Ok(ReadDetail { files: files.finish(), versions: rest.versions, status })
+    Ok(ReadDetail { files: files.finish()?, versions: rest.versions, status })
 }
 
 pub(super) fn read_list(body: &[u8], each: &mut dyn FnMut(&str)) -> Result<(), ReadError> {
+    let (mut entries, mut names) = (0, 0);
     read_page(body, "projects", &mut |entry| {
+        entries += 1;
         if let Some(name) = entry.get("name").and_then(Loose::text).filter(|name| !name.is_empty()) {
+            names += 1;
             each(name);
         }
     })?;
+    if entries > 0 && names == 0 {
+        return Err(ReadError::Malformed("projects without names".to_owned()));
+    }
     Ok(())
 }
 
 fn read_file(entry: &Entry<'_>, page: &Url, files: &mut Files) -> Option<ReadFile> {
     let text = |key| entry.get(key).and_then(Loose::text).filter(|text| !text.is_empty());
-    let mut file = file_at(resolve(page, text("url")?)?)?;
+    let url = resolve(page, text("url")?)?;
+    let fragment = url.fragment().map(str::to_owned);
+    let mut file = file_at(url)?;
     if let Some(hashes) = entry.get("hashes") {
         let pairs = hashes.entries().filter_map(|(algorithm, value)| Some((algorithm, value.text()?)));
         file.hashes = files.hashes(pairs, is_algorithm);
+    }
+    if file.hashes.is_empty() {
+        file.hashes = hashes_in(fragment.as_deref(), files);
     }
     file.requires_python = text("requires-python").map(|specifier| files.share(specifier));
     file.yanked = match entry.get("yanked") {
@@ -106,7 +117,7 @@ fn read_page<'a>(
     let page = PageReader { list, each }
         .deserialize(&mut deserializer)
         .and_then(|page| deserializer.end().map(|()| page))
-        .map_err(|error| ReadError::Malformed(error.to_string()))?;
+        .map_err(ReadError::malformed)?;
     match page.meta.get("api-version") {
         Some(Loose::Text(version)) => check_version(version)?,
         Some(Loose::Number(version)) => check_version(&version.to_string())?,

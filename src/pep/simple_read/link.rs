@@ -1,11 +1,20 @@
 //! Where the links of a simple page lead: the same for JSON and HTML.
 
+use std::sync::Arc;
+
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::ReadFile;
+use super::files::Files;
 use crate::pep::filename::check_safe;
 use crate::pep::simple::CoreMetadata;
+
+/// The algorithms that a fragment may name; others, such as `egg`, are no hashes.
+const ALGORITHMS: [&str; 12] = [
+    "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_224", "sha3_256",
+    "sha3_384", "sha3_512",
+];
 
 /// The `http` or `https` URL that `reference` means on a page whose base is `base`, without credentials.
 ///
@@ -38,6 +47,12 @@ pub(super) fn file_at(mut url: Url) -> Option<ReadFile> {
         upload_time: None,
         provenance: None,
     })
+}
+
+/// The hashes in a fragment: `sha256=...`, possibly several with `&` between them.
+pub(super) fn hashes_in(fragment: Option<&str>, files: &mut Files) -> Vec<(Arc<str>, Arc<str>)> {
+    let pairs = fragment.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    files.hashes(pairs, |algorithm| ALGORITHMS.contains(&algorithm))
 }
 
 #[cfg(test)]

@@ -136,6 +136,12 @@ impl<'a> Application<'a> {
             Operation::RemoveMirrorProject(index, project) => self.remove_mirror_project(index, project),
             Operation::PutFetched { index, project, path, part } => {
                 let index_id = self.require_index(index)?;
+                // It may have been deleted while it was fetched.
+                let is_wanted = mirror::has_page(self.connection, index_id, project)?
+                    && !mirror::is_deleted(self.connection, path)?;
+                if !is_wanted {
+                    return Err(CommitError::Outdated);
+                }
                 mirror::put_fetched(self.connection, index_id, project, path, part, self.serial)?;
                 self.touch(Touched::File(path.clone()));
                 Ok(())
@@ -162,17 +168,13 @@ impl<'a> Application<'a> {
         odd_paths: &[StoredPath],
     ) -> Result<(), CommitError> {
         let index_id = self.require_index(index)?;
-        let old = mirror::get_page(self.connection, index, project.normal())?;
-        mirror::put_page(self.connection, index_id, project, page, checked_at, self.serial)?;
-        mirror::put_odd_paths(self.connection, index_id, project, odd_paths)?;
-        mirror::forget_deletions(self.connection, index_id, project)?;
-        let was_quarantined = old.as_ref().is_some_and(|old| old.page.is_quarantined());
-        if was_quarantined != page.is_quarantined() {
-            self.touch_fetched(index, project)?;
-        }
-        if old.is_none() {
+        if mirror::put_page(self.connection, index_id, project, page, checked_at, self.serial)? {
             self.touch(Touched::ProjectList(index.clone()));
         }
+        mirror::put_odd_paths(self.connection, index_id, project, odd_paths)?;
+        mirror::forget_deletions(self.connection, index_id, project)?;
+        // What is said of a file may be something else now, or that it is withdrawn.
+        self.touch_fetched(index, project)?;
         self.touch(Touched::Project(index.clone(), project.clone()));
         Ok(())
     }

@@ -86,8 +86,7 @@ pub(super) fn get_fetched(connection: &Connection, path: &StoredPath) -> Result<
     if let Some(file) = found {
         return Ok(FetchedState::Present(Box::new(file)));
     }
-    let mut deleted = connection.prepare_cached("SELECT 1 FROM fetched_files WHERE path = ?1 AND deleted")?;
-    Ok(if deleted.exists([path.as_str()])? { FetchedState::Deleted } else { FetchedState::Unknown })
+    Ok(if is_deleted(connection, path)? { FetchedState::Deleted } else { FetchedState::Unknown })
 }
 
 pub(super) fn list_fetched(
@@ -129,7 +128,11 @@ pub(super) fn put_page(
     checked_at: jiff::Timestamp,
     serial: Serial,
 ) -> Result<bool, StorageError> {
-    let packed = pack(&serde_json::to_vec(page)?)?;
+    let plain = serde_json::to_vec(page)?;
+    if plain.len() > MAX_UNPACKED_BYTES {
+        return Err(StorageError::Failed(format!("the page of {} is too large", project.normal()).into()));
+    }
+    let packed = pack(&plain)?;
     let parameters =
         params![index_id, project.normal(), packed, to_integer(serial.0), checked_at.as_microsecond()];
     let update = "UPDATE mirror_pages SET page = ?3, changed_at = ?4, checked_at = ?5 \
@@ -168,6 +171,22 @@ pub(super) fn forget_deletions(
     let sql = "UPDATE fetched_files SET deleted = 0 WHERE index_id = ?1 AND project = ?2 AND deleted";
     connection.prepare_cached(sql)?.execute(params![index_id, project.normal()])?;
     Ok(())
+}
+
+/// Whether there is a page of a project.
+pub(super) fn has_page(
+    connection: &Connection,
+    index_id: i64,
+    project: &ProjectName,
+) -> Result<bool, StorageError> {
+    let sql = "SELECT 1 FROM mirror_pages WHERE index_id = ?1 AND project = ?2";
+    Ok(connection.prepare_cached(sql)?.exists(params![index_id, project.normal()])?)
+}
+
+/// Whether a file is not to be fetched again.
+pub(super) fn is_deleted(connection: &Connection, path: &StoredPath) -> Result<bool, StorageError> {
+    let sql = "SELECT 1 FROM fetched_files WHERE path = ?1 AND deleted";
+    Ok(connection.prepare_cached(sql)?.exists([path.as_str()])?)
 }
 
 /// Removes a project's page. Whether there was one.
@@ -270,16 +289,16 @@ pub(super) fn remove_mirror(
 pub(super) fn put_note(connection: &Connection, note: &Note) -> Result<(), StorageError> {
     match note {
         Note::PageChecked { index, project, validators, checked_at } => {
-            let Some(mut stored) = get_page(connection, index, project)? else { return Ok(()) };
-            let (id, name) = (find_index(connection, index)?, ProjectName::from_url(project));
-            let Some(id) = id else { return Ok(()) };
-            if stored.page.validators == *validators {
+            let Some(id) = find_index(connection, index)? else { return Ok(()) };
+            let Some(validators) = validators else {
                 let sql = "UPDATE mirror_pages SET checked_at = ?3 WHERE index_id = ?1 AND project = ?2";
                 let parameters = params![id, project, checked_at.as_microsecond()];
                 connection.prepare_cached(sql)?.execute(parameters)?;
                 return Ok(());
-            }
+            };
+            let Some(mut stored) = get_page(connection, index, project)? else { return Ok(()) };
             stored.page.validators = validators.clone();
+            let name = ProjectName::from_url(project);
             put_page(connection, id, &name, &stored.page, *checked_at, stored.changed_at)?;
         }
         Note::Names(index, stored) => {

@@ -30,11 +30,11 @@ impl Request {
                 }
                 let _gone = reply.send(outcome);
             }
-            (Self::Notes { reply, .. }, Outcome::Notes) => {
-                let _gone = reply.send(Ok(()));
+            (Self::Notes { reply, .. }, Outcome::Notes(outcome)) => {
+                let _gone = reply.send(outcome);
             }
             // An outcome is made for each request, in its kind.
-            (Self::Change { .. }, Outcome::Notes) | (Self::Notes { .. }, Outcome::Change(_)) => {}
+            (Self::Change { .. }, Outcome::Notes(_)) | (Self::Notes { .. }, Outcome::Change(_)) => {}
         }
     }
 
@@ -53,7 +53,7 @@ impl Request {
 /// What became of a request in a transaction that was committed.
 enum Outcome {
     Change(Result<Commit, CommitError>),
-    Notes,
+    Notes(Result<(), StorageError>),
 }
 
 /// The handle of the writing thread.
@@ -182,10 +182,20 @@ fn write_group(
         let change = match request {
             Request::Change { change, .. } => change,
             Request::Notes { notes, .. } => {
-                for note in notes {
-                    mirror::put_note(&transaction, note)?;
+                let savepoint = transaction.savepoint()?;
+                match notes.iter().try_for_each(|note| mirror::put_note(&savepoint, note)) {
+                    Ok(()) => {
+                        savepoint.commit()?;
+                        outcomes.push(Outcome::Notes(Ok(())));
+                    }
+                    Err(cause) => {
+                        drop(savepoint);
+                        if transaction.is_autocommit() {
+                            return Err(cause);
+                        }
+                        outcomes.push(Outcome::Notes(Err(cause)));
+                    }
                 }
-                outcomes.push(Outcome::Notes);
                 continue;
             }
         };

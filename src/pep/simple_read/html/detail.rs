@@ -10,14 +10,8 @@ use crate::pep::filename::{belongs_to, could_be_distribution};
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::pep::simple_read::files::Files;
-use crate::pep::simple_read::link::{file_at, resolve};
+use crate::pep::simple_read::link::{file_at, hashes_in, resolve};
 use crate::pep::simple_read::{ReadDetail, ReadError, ReadFile, status_of};
-
-/// The algorithms that a fragment may name; others, such as `egg`, are no hashes.
-const ALGORITHMS: [&str; 12] = [
-    "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_224", "sha3_256",
-    "sha3_384", "sha3_512",
-];
 
 /// Reads a project's page: see [`super::super::read_detail`].
 pub(in crate::pep::simple_read) fn read_detail(
@@ -42,7 +36,7 @@ pub(in crate::pep::simple_read) fn read_detail(
         }
     }
     let status = status_of(head.status.as_deref(), head.reason.as_deref());
-    Ok(ReadDetail { files: files.finish(), versions: Vec::new(), status })
+    Ok(ReadDetail { files: files.finish()?, versions: Vec::new(), status })
 }
 
 /// An anchor of a project's page.
@@ -78,9 +72,7 @@ impl Link {
     /// The file that the link leads to, if it looks like one of the project's.
     fn resolve(self, base: &Url, project: &ProjectName, files: &mut Files) -> Option<ReadFile> {
         let url = resolve(base, &self.href)?;
-        // `sha256=...`, possibly several with `&` between them.
-        let pairs = url.fragment().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        let hashes = files.hashes(pairs, |algorithm| ALGORITHMS.contains(&algorithm));
+        let hashes = hashes_in(url.fragment(), files);
         let file = file_at(url)?;
         if !could_be_distribution(&file.file_name) || !belongs_to(stem(&file.file_name), project) {
             return None;
