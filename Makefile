@@ -8,7 +8,7 @@ export WHEELHOUSE_BIN ?= $(CURDIR)/target/debug
 # cargo-nextest is faster and kinder to read, but cargo itself will do.
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: test lint test-rust test-compat venvs build image bench soak deny clean
+.PHONY: test lint test-rust test-compat venvs build image bench bench-mirror soak deny clean
 
 test: lint test-rust test-compat
 
@@ -36,13 +36,17 @@ test-compat: build venvs
 image: venvs
 	compat-tests/image.sh
 
+bench-mirror: venvs
+	$(CARGO) build --release --locked
+	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench_mirror
+
 bench: venvs
 	$(CARGO) build --release --locked
 	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench
 
 soak: build venvs
-	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 ../$(PYTEST) -n 2 --dist loadfile \
-		test_large_upload.py test_crash.py test_sequences.py
+	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 MIRROR_FILE_MIB=200 ../$(PYTEST) -n 2 --dist loadfile \
+		test_large_upload.py test_crash.py test_sequences.py test_mirror_load.py
 
 deny:
 	$(CARGO) deny check

@@ -133,7 +133,7 @@ def report(figures: Sequence[dict[str, float]]) -> None:
 
 def main() -> int:
     """Benches both servers one after the other."""
-    with servers.running([servers.reference(), servers.ours()], []) as pair:
+    with servers.running([servers.reference(), servers.ours()], [(), ()]) as pair:
         report([bench(server) for server in pair])
     return 0
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from judge import compare, differences, exchange, plugin, report, servers
+from judge import compare, differences, exchange, plugin, report, servers, upstreams
 from judge.compare import Verdict
 from judge.differences import Pair
 from judge.endpoint import Endpoint
 from judge.exchange import Answer, Request
 from judge.scenarios import SCENARIOS
 from judge.steps import Form, Scenario, Step, get, json_page, page, read_json
+from upstream import FakeUpstream, File, Project, Recorded
 
 PAIRS = range(1, 571)
 """The numbers of the captured pairs of the protocol reference."""
@@ -22,23 +23,11 @@ PAIRS = range(1, 571)
 # Pairs that no step re-creates, and what they need.
 LEFT_OUT: dict[int, str] = {
     18: "replication",
-    **dict.fromkeys(range(287, 319), "a mirror with an upstream"),
-    **dict.fromkeys(range(320, 339), "a mirror with an upstream"),
-    343: "a mirror with an upstream",
-    344: "a mirror with an upstream",
-    **dict.fromkeys(range(372, 376), "a mirror with an upstream"),
-    377: "a mirror with an upstream",
-    **dict.fromkeys(range(395, 399), "a mirror with an upstream"),
-    403: "a mirror with an upstream",
-    413: "a mirror with an upstream",
-    414: "a mirror with an upstream",
-    **dict.fromkeys(range(450, 457), "a mirror with an upstream"),
     478: "replication",
     **dict.fromkeys(range(533, 545), "a plugin that restricts reading"),
     546: "a plugin that takes part in uploads",
     547: "a plugin that takes part in uploads",
     548: "a plugin that knows further users",
-    **dict.fromkeys(range(554, 567), "a mirror with an upstream"),
     568: "replication",
     569: "replication",
     570: "replication",
@@ -308,3 +297,112 @@ def test_a_refused_push_sends_nothing() -> None:
     assert verdict(step, theirs, replace(good, sent=(Request("POST", "/"),))) is Verdict.DISAGREE
     assert verdict(step, theirs, replace(good, status=403)) is Verdict.DISAGREE
     assert verdict(step, theirs, answer('{"message": "no"}', JSON_TYPE, 401, "Unauthorized")) is Verdict.DISAGREE
+
+
+# The judge and the upstreams of mirrors.
+
+def asked(target: str, *, method: str = "GET", status: int = 200, **headers: str) -> Recorded:
+    """A request that an upstream got."""
+    given = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Recorded(method, target, given, status=status)
+
+
+def test_the_upstream_is_named_in_requests_and_answers() -> None:
+    """Its address stands in what is sent and never in what is compared."""
+    with upstreams.prepared([]) as upstream:
+        host, other = upstream.fake.host, upstream.fake.other_host
+        assert upstream.inward("http://upstream.example/simple") == f"http://{host}/simple"
+        assert upstream.inward("/+e/http_other.example_files/x") == f"/+e/http_{other.replace(':', '_')}_files/x"
+        given = Answer(302, "Found", (("location", f"http://{other}/x"),), f"{host} {host.replace(':', '_')}".encode())
+        named = upstream.answer(given)
+        assert (named.header("location"), named.text()) == (
+            "http://other.example/x", "upstream.example upstream.example"
+        )
+
+
+def test_what_was_asked_of_the_upstream_is_compared() -> None:
+    """How often each path, with what; the project list only where it is wanted."""
+    step, wanted = get("x", "/a/b/+simple/q/"), get("x", "/a/b/+simple/")
+
+    def answered(*requests: Recorded) -> Answer:
+        return replace(answer("", HTML_TYPE), asked=requests)
+
+    page_request = asked("/simple/q/", accept="x")
+    theirs = answered(page_request, asked("/simple/"))
+    assert verdict(step, theirs, answered(page_request)) is Verdict.AGREE
+    assert verdict(step, theirs, answered(asked("/simple/q/", accept="x", user_agent="y"))) is Verdict.AGREE
+    assert verdict(step, theirs, answered(asked("/simple/q/", accept="y"))) is Verdict.DISAGREE
+    assert verdict(step, theirs, answered(asked("/simple/q/", accept="x", x_devpi_auth="z"))) is Verdict.DISAGREE
+    assert verdict(step, theirs, answered(page_request, page_request)) is Verdict.DISAGREE
+    assert verdict(step, theirs, answered()) is Verdict.DISAGREE
+    assert verdict(wanted, answered(asked("/simple/")), answered(asked("/simple/", accept="y"))) is Verdict.DISAGREE
+
+
+def test_answers_that_are_cut_are_kept() -> None:
+    """A lost connection is a fact about the answer."""
+    with FakeUpstream(Project("q", [File("q-1.zip", b"0123456789")])) as upstream:
+        upstream.fault("/files/q-1.zip", cut_after=4)
+        request = Request("GET", "/files/q-1.zip", (("Host", "x"),))
+        cut = exchange.send((servers.HOST, upstream.port), request)
+        assert (cut.status, cut.body, cut.cut) == (200, b"0123", True)
+        upstream.file("q-1.zip").chunked = True
+        cut = exchange.send((servers.HOST, upstream.port), request)
+        assert (cut.status, cut.body, cut.cut) == (200, b"0123", True)
+        upstream.heal()
+        whole = exchange.send((servers.HOST, upstream.port), request)
+        assert (whole.body, whole.cut) == (b"0123456789", False)
+    step = get("x", "/a/b/+f/q-1.zip")
+    assert verdict(step, whole, replace(whole, cut=True)) is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        (answer('{"message": "hash mismatch for x"}', JSON_TYPE, 502, "Bad Gateway"), Verdict.LISTED),
+        (replace(answer("wro", HTML_TYPE), cut=True), Verdict.LISTED),
+        (answer("other", HTML_TYPE), Verdict.DISAGREE),
+        (answer('{"message": "no"}', JSON_TYPE, 502, "Bad Gateway"), Verdict.DISAGREE),
+    ],
+)
+def test_a_wrong_file_is_never_whole(ours: Answer, expected: Verdict) -> None:
+    """Either an error that says so, or a connection that is cut."""
+    step = get("x", "/a/b/+f/q-1.zip", difference="mirror-wrong-hash")
+    assert verdict(step, answer("wrong", HTML_TYPE), ours) is expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        ("http://*****@upstream.example/simple/", Verdict.LISTED),
+        ("http://upstream.example/simple/", Verdict.DISAGREE),
+        ("http://us:***@upstream.example/simple/", Verdict.DISAGREE),
+        ("http://*****@other.example/simple/", Verdict.DISAGREE),
+    ],
+)
+def test_credentials_are_stars(ours: str, expected: Verdict) -> None:
+    """They are hidden, and nothing else is."""
+    step = read_json("x", "/a/b", difference="mirror-credentials")
+
+    def record(url: str) -> Answer:
+        return answer(f'{{"result": {{"mirror_url": "{url}"}}}}', JSON_TYPE)
+
+    assert verdict(step, record("http://us:pw@upstream.example/simple/"), record(ours)) is expected
+
+
+def test_stale_answers_say_since_when() -> None:
+    """With a date and a reason."""
+    step = get("x", "/a/b/+simple/q/", difference="mirror-stale-header")
+    stale = {"x-wheelhouse-stale-since": "Wed, 25 Nov 2026 07:48:19 GMT", "x-wheelhouse-stale-reason": "503"}
+    theirs = answer("", HTML_TYPE)
+    assert verdict(step, theirs, answer("", HTML_TYPE | stale)) is Verdict.LISTED
+    assert verdict(step, theirs, answer("", HTML_TYPE | stale | {"x-wheelhouse-stale-reason": ""})) is Verdict.DISAGREE
+    bad = stale | {"x-wheelhouse-stale-since": "now"}
+    assert verdict(step, theirs, answer("", HTML_TYPE | bad)) is Verdict.DISAGREE
+    assert verdict(get("x", "/"), theirs, answer("", HTML_TYPE | stale)) is Verdict.DISAGREE
+
+
+def test_a_step_may_say_what_ours_answers() -> None:
+    """Where a difference leaves facts open."""
+    step = read_json("x", "/a/b", difference="mirror-credentials", ours={"json:/a": 1, "json:/b": None})
+    outcome = compare.judge(SCENARIOS[0], step, Pair(answer("{}", JSON_TYPE), answer('{"a": 2, "b": 3}', JSON_TYPE)))
+    assert {"json:/a: ours 2, not 1", "json:/b: ours 3, not None"} <= set(outcome.problems)

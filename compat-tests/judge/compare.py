@@ -7,15 +7,18 @@ import contextlib
 import enum
 import http.client
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import normalise, servers, tokens
-from .differences import ABSENT, DIFFERENCES, STANDING, Mismatch, Pair
+from . import normalise, servers, tokens, upstreams
+from .differences import ABSENT, DIFFERENCES, STANDING, Mismatch, Pair, is_list_path
 from .endpoint import Endpoint
 from .exchange import Answer, Request
-from .steps import HOST, Credentials, External, Form, Scenario, Step, Token, encode_json
+from .steps import HOST, Act, Credentials, External, Form, Scenario, Step, Token, encode_json
+from .upstreams import Upstream
 
 _BOUNDARY = "judge-9f2c41d07a"
 _TOX_RESULT = re.compile(r"([^/\s\"]+/[^/\s\"]+/\+f/[^\s\"#]+\.toxresult-)(\d{14})(-\d+)")
@@ -44,19 +47,33 @@ class Outcome:
 
 @dataclass
 class Side:
-    """One of the two servers, what it gave out (login tokens, names of tox results), and where it pushes to."""
+    """One of the two servers, what it gave out (login tokens, names of tox results), where it pushes to, and what it
+    mirrors."""
 
     server: servers.Server
     passwords: dict[str, str]
     logins: dict[str, str] = field(default_factory=dict)
     endpoint: Endpoint | None = None
+    upstream: Upstream | None = None
     tox_times: dict[str, str] = field(default_factory=dict)
 
     def ask(self, step: Step) -> tuple[Answer, bool]:
         """Send the step's request; also tells whether the serial rose."""
         answer, rose = self.server.send(self._request(step))
-        self.tox_times |= {f"{before}*{after}": time for before, time, after in _TOX_RESULT.findall(answer.text())}
-        return (replace(answer, sent=self.endpoint.take()) if self.endpoint else answer), rose
+        if b".toxresult-" in answer.body:
+            self.tox_times |= {f"{before}*{after}": time for before, time, after in _TOX_RESULT.findall(answer.text())}
+        if self.endpoint:
+            answer = replace(answer, sent=self.endpoint.take())
+        return (self.upstream.answer(answer) if self.upstream else answer), rose
+
+    def prepare(self, act: Act) -> None:
+        """Let what a step wants happen first."""
+        if act.restart is not None:
+            self.server.restart(act.restart)
+        if act.upstream is not None:
+            if self.upstream is None:
+                raise LoginError(f"the scenario has no upstream: {act.about}")
+            act.upstream(self.upstream.fake)
 
     def _request(self, step: Step) -> Request:
         headers = [("Host", HOST), *step.headers]
@@ -69,7 +86,9 @@ class Side:
         return Request(step.method, self._path(step.path), tuple(headers), body)
 
     def _path(self, path: str) -> str:
-        """The path with the time of the newest tox result of that name."""
+        """The path with the time of the newest tox result of that name, or with the upstream in it."""
+        if self.upstream:
+            return self.upstream.inward(path)
         if not _TIME_IN_PATH.search(path):
             return path
         name = path.partition("?")[0].strip("/")
@@ -83,7 +102,8 @@ class Side:
             return body, None
         if isinstance(body, Form):
             return encode_form(body), f"multipart/form-data; boundary={_BOUNDARY}"
-        return encode_json(_fill(body, self._value)), "application/json"
+        encoded = encode_json(_fill(body, self._value))
+        return (self.upstream.inward(encoded.decode()).encode() if self.upstream else encoded), "application/json"
 
     def _encode(self, given: Credentials) -> str:
         text = f"{given.user}:{self._secret(given.secret)}"
@@ -116,7 +136,7 @@ class Side:
 
 
 class LoginError(RuntimeError):
-    """A step could not be sent since the user could not log in."""
+    """A step could not be sent since the user could not log in, or the scenario lacks what it needs."""
 
 
 def run(
@@ -129,22 +149,34 @@ def run(
     """Run all steps on a fresh pair of servers; `same_program` expects agreement everywhere."""
     passwords = {"root": "", **scenario.passwords}
     outcomes = []
-    with servers.running(programs, scenario.options) as pair, contextlib.ExitStack() as stack:
+    ours = () if same_program else scenario.our_options
+    options = (scenario.options, (*scenario.options, *ours))
+    with servers.running(programs, options) as pair, contextlib.ExitStack() as stack:
         sides = [Side(server, passwords, endpoint=stack.enter_context(Endpoint())) for server in pair]
+        if scenario.upstream is not None:
+            for side in sides:
+                side.upstream = stack.enter_context(upstreams.prepared(scenario.upstream))
+        pool = stack.enter_context(ThreadPoolExecutor(len(sides)))
         for step in scenario.steps:
-            outcome = _ask_and_judge(scenario, step, sides, same_program)
+            outcome = _ask_and_judge(scenario, step, sides, pool, same_program)
             if observe is not None:
                 observe(outcome)
             outcomes.append(outcome)
     return outcomes
 
 
-def _ask_and_judge(scenario: Scenario, step: Step, sides: Sequence[Side], same_program: bool) -> Outcome:
+def _ask_and_judge(
+    scenario: Scenario, step: Step, sides: Sequence[Side], pool: ThreadPoolExecutor, same_program: bool
+) -> Outcome:
     try:
-        (theirs, they_rose), (ours, we_rose) = (side.ask(step) for side in sides)
+        for act in step.before:
+            list(pool.map(lambda side, act=act: side.prepare(act), sides))
+            time.sleep(act.seconds)
+        (theirs, they_rose), (ours, we_rose) = pool.map(lambda side: side.ask(step), sides)
     except (LoginError, ConnectionError, http.client.HTTPException) as error:
         return Outcome(scenario, step, Verdict.DISAGREE, problems=[str(error)])
-    return judge(scenario, step, Pair(theirs, ours), (they_rose, we_rose), same_program=same_program)
+    rose = (they_rose, we_rose) if scenario.upstream is None else (False, False)
+    return judge(scenario, step, Pair(theirs, ours, step), rose, same_program=same_program)
 
 
 def judge(
@@ -161,12 +193,21 @@ def judge(
         outcome.problems.append(f"devpi answers {pair.theirs.status}; the scenario expects {step.status}")
     if not same_program and step.our_status not in (None, pair.ours.status):
         outcome.problems.append(f"ours answers {pair.ours.status}, not {step.our_status}")
+    if not same_program and step.ours:
+        outcome.problems += _not_as_expected(step, normalise.facts(step, pair.ours, rose[1]))
     _explain(outcome, list(_mismatches(step, pair, *rose)), None if same_program else step.difference)
     if outcome.problems:
         outcome.verdict = Verdict.DISAGREE
     elif outcome.explained:
         outcome.verdict = Verdict.LISTED
     return outcome
+
+
+def _not_as_expected(step: Step, ours: normalise.Facts) -> Iterable[str]:
+    for key, expected in step.ours.items():
+        found = ours.get(key)
+        if found != expected:
+            yield f"{key}: ours {found!r}, not {expected!r}"
 
 
 def _mismatches(step: Step, pair: Pair, they_rose: bool, we_rose: bool) -> Iterable[Mismatch]:
@@ -177,6 +218,10 @@ def _mismatches(step: Step, pair: Pair, they_rose: bool, we_rose: bool) -> Itera
         mismatch = Mismatch(key, theirs.get(key, ABSENT), ours.get(key, ABSENT))
         # Python takes True for 1; the clients' languages do not.
         if type(mismatch.theirs) is type(mismatch.ours) and mismatch.theirs == mismatch.ours:
+            continue
+        if upstreams.is_list(key) and (ABSENT in (mismatch.theirs, mismatch.ours) or not is_list_path(step.path)):
+            continue
+        if key.startswith("upstream:") and upstreams.asks_less(mismatch.theirs, mismatch.ours):
             continue
         # Texts that only name the inside of devpi's framework, or its HTTP server's own, may be worded otherwise.
         if key == "detail" and normalise.is_framework_inside(mismatch.theirs):

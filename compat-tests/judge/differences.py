@@ -6,6 +6,7 @@ compared as anywhere else.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from urllib.parse import unquote
 
 from . import servers
 from .exchange import Answer
+from .steps import Step
 
 DOCUMENT = servers.REPOSITORY / "docs" / "differences.md"
 
@@ -51,6 +53,12 @@ class Pair:
 
     theirs: Answer
     ours: Answer
+    step: Step | None = None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether they are pages that show files or projects of an upstream."""
+        return self.step is not None and self.step.mirrored
 
 
 Check = Callable[[Pair, Mapping[str, Mismatch]], str | None]
@@ -142,16 +150,27 @@ def _more_vary(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
     missing = wanted - _names(pair.ours.header("vary"))
     if missing:
         return f"Vary lacks {', '.join(sorted(missing))}"
+    if pair.ours.header("last-modified"):
+        return "there is a Last-Modified"
     if pair.ours.header("cache-control") != "no-cache":
         return f"Cache-Control is {pair.ours.header('cache-control')!r}"
-    if not pair.ours.header("content-length"):
+    if not pair.ours.header("content-length") and not (pair.mirrored and pair.step and is_list_path(pair.step.path)):
         return "there is no Content-Length"
     return None if pair.ours.header("etag") else "there is no ETag"
+
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 
 
 def _file_has_validators(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
     if pair.ours.header("accept-ranges") != "bytes":
         return "Accept-Ranges is not bytes"
+    if pair.ours.status == 206:
+        part = _CONTENT_RANGE.match(pair.ours.header("content-range") or "")
+        if part is None or pair.ours.body != pair.theirs.body[int(part[1]) : int(part[2]) + 1]:
+            return "the part is not that of the file"
+    elif pair.ours.status != 200:
+        return f"ours answers {pair.ours.status}"
     return None if pair.ours.header("etag") else "there is no ETag"
 
 
@@ -165,13 +184,16 @@ def _newer_standards(pair: Pair, mismatches: Mapping[str, Mismatch]) -> str | No
     if version is None or version.ours != "1.4":
         return "the API version is not 1.4"
     for mismatch in mismatches.values():
-        if mismatch.key.endswith("-metadata") and "sha256" not in str(mismatch.ours):
+        if mismatch.key.endswith("-metadata") and "sha256" not in str(mismatch.ours) and not pair.mirrored:
             return f"{mismatch.key} is {mismatch.ours!r}"
     if not (pair.ours.header("content-type") or "").endswith("+json"):
         return None
     page = pair.ours.json()
     if "files" in page and not isinstance(page.get("versions"), list):
         return "there is no list of versions"
+    if pair.mirrored:
+        # What an upstream does not say we do not know.
+        return None
     incomplete = [file["filename"] for file in page.get("files", []) if not {"size", "upload-time"} <= file.keys()]
     return f"size or upload-time is missing for {', '.join(incomplete)}" if incomplete else None
 
@@ -188,9 +210,11 @@ def _standard_type(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
 
 def _metadata_served(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
     if pair.ours.status == 200:
-        if pair.theirs.status == 200 and pair.theirs.body != pair.ours.body:
+        if pair.theirs.status == 200 and pair.theirs.body != pair.ours.body and not pair.mirrored:
             return "the metadata is not the same"
         return None if pair.ours.header("content-type") else "there is no Content-Type"
+    if pair.ours.status == 502 and pair.mirrored:
+        return None if pair.ours.body else "ours does not say why"
     reasons = (b"no metadata found", b"no such file", b"existed, deleted")
     return None if any(reason in pair.ours.body for reason in reasons) else f"ours answers {pair.ours.status}"
 
@@ -275,6 +299,178 @@ def _names_our_version(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
     return None if versions.get("wheelhouse") else "versioninfo does not name wheelhouse"
 
 
+def _credentials_hidden(pair: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    """In settings stars stand for them; elsewhere they are left out; to the upstream they are sent decoded."""
+    for mismatch in mismatches.values():
+        if mismatch.key.startswith("upstream:"):
+            continue
+        if mismatch.key.startswith("page:"):
+            # Of a link with credentials devpi makes a path with them; the scenarios have these.
+            if str(mismatch.theirs).replace("us_pw_", "") != mismatch.ours:
+                return str(mismatch)
+            continue
+        stars = "*****@" if mismatch.key.endswith("/mirror_url") else ""
+        wanted = _USERINFO.sub(f"//{stars}", str(mismatch.theirs))
+        if wanted == mismatch.theirs or wanted != mismatch.ours:
+            return str(mismatch)
+    shown = _USERINFO.findall(pair.ours.text() + str(pair.ours.header("location")))
+    return None if set(shown) <= {"//*****@"} else f"ours shows {shown}"
+
+
+_USERINFO = re.compile(r"//[^/@\s\"]+@")
+
+
+def _empty_is_missing(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.theirs.status not in {200, 502} or pair.ours.status != 404:
+        return f"devpi answers {pair.theirs.status} and ours {pair.ours.status}, not 200 or 502 and 404"
+    return None if pair.ours.body else "ours does not say why"
+
+
+def _asked_all_the_same(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.theirs.status != 404:
+        return f"devpi no longer answers 404 but {pair.theirs.status}"
+    return None if pair.ours.status in {200, 404, 502} else f"ours answers {pair.ours.status}"
+
+
+def _stale_or_told(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    # devpi does not look at the version of HTML pages.
+    if pair.theirs.status not in {200, 500}:
+        return f"devpi no longer answers 500 but {pair.theirs.status}"
+    if pair.ours.status == 200:
+        return _stale_since(pair, {})
+    return _refused(502)(pair, {})
+
+
+def _stale_since(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    since, reason = pair.ours.header("x-wheelhouse-stale-since"), pair.ours.header("x-wheelhouse-stale-reason")
+    if since is not None and not _HTTP_DATE.match(since):
+        return f"X-Wheelhouse-Stale-Since is {since!r}"
+    return None if reason else "there is no X-Wheelhouse-Stale-Reason"
+
+
+_HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\Z")
+
+
+def _told_where_devpi_crashes(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.theirs.status != 500:
+        return f"devpi no longer answers 500 but {pair.theirs.status}"
+    return _refused(404, 502)(pair, {})
+
+
+def _no_crash_without_url(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.theirs.status != 500:
+        return f"devpi no longer answers 500 but {pair.theirs.status}"
+    return None if pair.ours.status == 200 else _refused(404, 502)(pair, {})
+
+
+def _list_remembered(pair: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    if pair.ours.status != 200:
+        return f"ours answers {pair.ours.status}"
+    less = [str(one) for one in mismatches.values() if one.key.startswith("page:project:") and one.ours is ABSENT]
+    return "; ".join(less) or None
+
+
+def _headers_as_later(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.ours.header("cache-control") != "max-age=365000000, immutable, public":
+        return f"Cache-Control is {pair.ours.header('cache-control')!r}"
+    if not pair.ours.header("etag") and not _is_what_its_path_says(pair):
+        # Without a SHA-256 there is none before the content is known.
+        return None
+    return _file_has_validators(pair, {})
+
+
+_HASHED_PATH = re.compile(r"/\+f/([^/]{3})/([^/]{13})/")
+
+
+def _is_what_its_path_says(pair: Pair) -> bool:
+    """Whether the path is that of a SHA-256, and it is that of our body."""
+    parts = _HASHED_PATH.search(pair.step.path) if pair.step else None
+    return parts is not None and hashlib.sha256(pair.ours.body).hexdigest().startswith(parts[1] + parts[2])
+
+
+def _wrong_is_never_whole(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    if pair.ours.status == 200:
+        return None if pair.ours.cut or _is_what_its_path_says(pair) else "ours gives a whole file"
+    if pair.ours.status != 502:
+        return f"ours answers {pair.ours.status}, not 502"
+    message = pair.ours.json().get("message", "")
+    return None if "mismatch" in message else f"the message is {message!r}"
+
+
+def _resumed(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    """Ours gives a whole file, unless the upstream never gave a part."""
+    asked = pair.ours.asked or ()
+    if pair.ours.status == 200 and not pair.ours.cut:
+        return None if len(asked) > 1 else "ours did not ask for the rest"
+    if any(request.status == 206 for request in asked):
+        return "ours gave up though the upstream gives parts"
+    return None if pair.ours.cut or pair.ours.status == 502 else f"ours answers {pair.ours.status}"
+
+
+def _no_download(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    length = pair.ours.header("content-length")
+    if pair.theirs.status == 200 and length not in (None, pair.theirs.header("content-length")):
+        return f"Content-Length is {length}"
+    downloads = [
+        request for request in pair.ours.asked or () if (request.method, request.path[:7]) == ("GET", "/files/")
+    ]
+    return "ours downloads the file" if downloads else None
+
+
+def _no_files_of_quarantined(pair: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    if pair.ours.status == 403:
+        return None if pair.ours.body else "ours does not say why"
+    shown = [str(one) for one in mismatches.values() if one.key.startswith("page:file:") and one.ours is not ABSENT]
+    return "; ".join(shown) or None
+
+
+def _hashes_relayed(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    for mismatch in mismatches.values():
+        theirs, ours = mismatch.theirs, mismatch.ours
+        if isinstance(theirs, dict) and isinstance(ours, dict) and not theirs.items() <= ours.items():
+            return str(mismatch)
+    return None
+
+
+def _is_read(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    return None if pair.ours.status == 200 else f"ours answers {pair.ours.status}"
+
+
+def _deleted_alone(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    """Ours deletes a file with its link, and nothing else; the scenarios say what is left."""
+    return None if pair.ours.status in {200, 404} else f"ours answers {pair.ours.status}"
+
+
+def _not_asked_again(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    return "ours asks as well" if pair.ours.asked else None
+
+
+def _new_place_at_once(pair: Pair, _: Mapping[str, Mismatch]) -> str | None:
+    """Ours asks the new upstream at once, and not with what it has from the old one."""
+    if any(request.header("if-none-match") for request in pair.ours.asked or ()):
+        return "ours asks with a validator of the old place"
+    return None if pair.ours.status in {200, 404} else f"ours answers {pair.ours.status}"
+
+
+def _yanked_or_not(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    """An attribute without a value is a yes; an empty reason in JSON is a no, as it is to installers."""
+    wrong = [
+        str(one) for one in mismatches.values() if one.theirs not in ("", ABSENT) or one.ours not in (True, "", ABSENT)
+    ]
+    return "; ".join(wrong) or None
+
+
+def _no_forms(_: Pair, mismatches: Mapping[str, Mismatch]) -> str | None:
+    wrong = [str(mismatch) for mismatch in mismatches.values() if mismatch.ours]
+    return "; ".join(wrong) or None
+
+
+def is_list_path(path: str) -> bool:
+    """Whether a path is that of a project list or an index."""
+    segments = path.partition("?")[0].strip("/").split("/")
+    return segments[-1] == "+simple" or len(segments) == 2
+
+
 def _names(value: str | None) -> set[str]:
     return {name.strip().lower() for name in (value or "").split(",")} - {""}
 
@@ -293,18 +489,66 @@ DIFFERENCES: dict[str, Difference] = {
         Difference("anonymous-push", (*_ANSWER, "sent*"), _anonymous_push_refused),
         Difference("push-unreachable", _ANSWER, _unreachable_is_told),
         Difference("unknown-fields", ("json:*", "sent:*:field:*"), _unknown_kept),
-        Difference("server-errors", _ANSWER, _crash_is_refused),
-        Difference("no-mirror-yet", _ANSWER, _refused(400, 403, 404)),
+        Difference("server-errors", (*_ANSWER, "upstream:*"), _crash_is_refused),
+        Difference(
+            "mirror-credentials",
+            ("json:*mirror_url", "header:location", "body", "page:file:*:url", "upstream:*:authorization"),
+            _credentials_hidden,
+        ),
+        Difference("mirror-missing-page", _ANSWER_WITH_PAGE, _empty_is_missing),
+        Difference("mirror-unlisted", (*_ANSWER_WITH_PAGE, "upstream:*"), _asked_all_the_same),
+        Difference("mirror-broken-page", _ANSWER_WITH_PAGE, _stale_or_told),
+        Difference("mirror-stale-header", ("header:x-wheelhouse-stale-*",), _stale_since),
+        Difference("mirror-list-stale", _ANSWER_WITH_PAGE, _list_remembered),
+        Difference("mirror-refresh-error", _ANSWER, _told_where_devpi_crashes),
+        Difference("mirror-refresh-form", ("page:forms", "page:notes"), _no_forms),
+        Difference("mirror-no-url", _ANSWER_WITH_PAGE, _no_crash_without_url),
+        Difference("mirror-first-download", ("header:*",), _headers_as_later),
+        Difference("mirror-wrong-hash", (*_ANSWER, "cut", "upstream:*"), _wrong_is_never_whole),
+        Difference("mirror-resume", (*_ANSWER, "cut", "upstream:*"), _resumed),
+        Difference("mirror-head", (*_ANSWER, "upstream:*"), _no_download),
+        Difference("mirror-quarantine", (*_ANSWER_WITH_PAGE, "upstream:*"), _no_files_of_quarantined),
+        Difference("mirror-all-hashes", ("page:file:*:hashes", "json:*hashes*"), _hashes_relayed),
+        Difference("mirror-lenient-pages", _ANSWER_WITH_PAGE, _is_read),
+        Difference("mirror-deleted-files", (*_ANSWER_WITH_PAGE, "upstream:*"), _deleted_alone),
+        Difference("mirror-never-read", _ANSWER, _refused(404)),
+        Difference("mirror-restart", ("upstream:*",), _not_asked_again),
+        Difference("mirror-moved", (*_ANSWER_WITH_PAGE, "upstream:*"), _new_place_at_once),
+        Difference("mirror-yanked-empty", ("page:file:*yanked", "json:*/yanked"), _yanked_or_not),
         Difference(
             "simple-1.4",
-            ("page:api-version", "page:key:*", "page:file:*:size", "page:file:*:upload-time", "page:file:*-metadata"),
+            (
+                "page:api-version",
+                "page:key:*",
+                "page:file:*:size",
+                "page:file:*:upload-time",
+                "page:file:*-metadata",
+                "page:file:*:provenance",
+                "page:file:*:data-provenance",
+                "page:file:*gpg-sig",
+            ),
             _newer_standards,
         ),
         Difference("requires-python-empty", ("page:file:*requires-python",), _empty_became_absent),
         Difference("simple-content-type", ("header:content-type", "page:*"), _standard_type),
-        Difference("page-caching", ("header:vary", "header:cache-control", "header:etag"), _more_vary),
-        Difference("file-validators", ("header:etag", "header:accept-ranges"), _file_has_validators),
-        Difference("core-metadata-on", _ANSWER, _metadata_served),
+        Difference(
+            "page-caching",
+            (
+                "header:vary",
+                "header:cache-control",
+                "header:etag",
+                "header:last-modified",
+                "header:pragma",
+                "header:expires",
+            ),
+            _more_vary,
+        ),
+        Difference(
+            "file-validators",
+            ("status", "reason", "body", "header:content-length", "header:etag", "header:accept-ranges"),
+            _file_has_validators,
+        ),
+        Difference("core-metadata-on", (*_ANSWER, "upstream:*"), _metadata_served),
         Difference("upload-digests", _ANSWER, _refused(400)),
         Difference("broken-zip", _ANSWER, _refused(400)),
         Difference("provides-extra", ("json:*/provides_extras*",), _extras_kept),

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from upstream import Recorded
+
 TIMEOUT_SECONDS = 60.0
 
 
@@ -45,6 +47,10 @@ class Answer:
     body: bytes
     sent: tuple[Request, ...] = ()
     """What the server itself sent elsewhere before it answered."""
+    asked: tuple[Recorded, ...] | None = None
+    """What it asked of its upstream, if it has one."""
+    cut: bool = False
+    """Whether the connection was lost before the body was complete."""
 
     def header(self, name: str) -> str | None:
         """All values of a header joined by commas, or nothing."""
@@ -68,9 +74,20 @@ def send(address: tuple[str, int], request: Request, timeout: float = TIMEOUT_SE
             connection.sendall(request.encode())
         with _response(connection, request.method) as response:
             response.begin()
-            body = response.read()
+            body, cut = _read(response)
             headers = tuple((name.lower(), value) for name, value in response.getheaders())
-            return Answer(response.status, response.reason, headers, body)
+            return Answer(response.status, response.reason, headers, body, cut=cut)
+
+
+def _read(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
+    """The body as far as it came, and whether some of it is missing."""
+    parts = []
+    try:
+        while part := response.read1(1 << 16):
+            parts.append(part)
+    except (http.client.IncompleteRead, ConnectionResetError):
+        return b"".join(parts), True
+    return b"".join(parts), bool(response.length)
 
 
 @contextlib.contextmanager

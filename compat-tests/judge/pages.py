@@ -22,7 +22,8 @@ def facts(answer: Answer, *, for_people: bool) -> Facts:
     page = _Page()
     page.feed(answer.text())
     page.close()
-    found: Facts = {"page:format": "html", "page:api-version": page.api_version}
+    found: Facts = {"page:format": "html", "page:api-version": page.metas.pop("repository-version", None)}
+    found |= {f"page:key:{name}": value for name, value in page.metas.items()}
     for anchor in page.anchors:
         key = _unused(found, f"page:{'project' if anchor.is_project else 'file'}:{anchor.text}", "href")
         found |= {f"{key}:{name}": value for name, value in anchor.attributes.items()}
@@ -38,7 +39,8 @@ def facts(answer: Answer, *, for_people: bool) -> Facts:
 
 
 def _json_facts(value: dict[str, Any]) -> Facts:
-    found: Facts = {"page:format": "json", "page:api-version": value["meta"].get("api-version")}
+    found: Facts = {"page:format": "json", "page:api-version": value["meta"].pop("api-version", None)}
+    found |= {f"page:key:meta:{key}": item for key, item in value["meta"].items()}
     for project in value.get("projects", []):
         key = _unused(found, f"page:project:{project['name']}", "name")
         found |= {f"{key}:{name}": item for name, item in project.items()}
@@ -74,7 +76,7 @@ class _Page(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.api_version: str | None = None
+        self.metas: dict[str, str | None] = {}
         self.anchors: list[_Anchor] = []
         self.forms: list[tuple[str | None, ...]] = []
         self.texts: dict[str, list[str]] = {"title": [], "h1": [], "h2": [], "p": []}
@@ -95,8 +97,8 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
-        if tag == "meta" and attributes.get("name") == "pypi:repository-version":
-            self.api_version = attributes.get("content")
+        if tag == "meta" and (attributes.get("name") or "").startswith("pypi:"):
+            self.metas[str(attributes["name"]).removeprefix("pypi:")] = attributes.get("content")
         elif tag == "form":
             self.forms.append((attributes.get("action"), attributes.get("method")))
         elif tag == "input":

@@ -47,6 +47,10 @@ def describe(outcome: Outcome, *, verbose: bool = False) -> str:
 def _answer(whose: str, answer: Answer) -> str:
     head = [f"{answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in answer.headers)]
     body = answer.text()
+    for request in answer.asked or ():
+        head.append(f"(asked: {request.method} {request.target}, and got {request.status or 'nothing'})")
+    if answer.cut:
+        head.append(f"(cut after {len(answer.body)} bytes)")
     if len(body) > _BODY_CHARACTERS:
         body = f"{body[:_BODY_CHARACTERS]} ... ({len(body)} characters)"
     return "\n".join(f"      {whose:>5} | {line}" for line in [*head, "", *body.splitlines()])

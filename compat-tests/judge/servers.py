@@ -75,6 +75,7 @@ class Server:
     address: tuple[str, int]
     process: subprocess.Popen[bytes]
     log: Path
+    arguments: tuple[str, ...] = ()
     serial: int = -1
 
     def send(self, request: exchange.Request) -> tuple[exchange.Answer, bool]:
@@ -89,17 +90,25 @@ class Server:
             self.serial = int(serial)
         return answer, self.serial > before
 
+    def restart(self, options: Sequence[str]) -> None:
+        """Stop it and start it again on the same data, with these options besides those it had at first."""
+        _end(self.process)
+        log = self.log.with_name(f"{self.log.name}-again")
+        again = _serve_at_some_port(self.program, log, [*self.arguments, *options], _environment(log.parent))
+        self.address, self.process, self.log = again.address, again.process, again.log
+
 
 @contextlib.contextmanager
-def running(programs: Sequence[Program], options: Sequence[str]) -> Iterator[list[Server]]:
-    """Servers of the given programs, initialised, reachable, and gone again afterwards."""
+def running(programs: Sequence[Program], options: Sequence[Sequence[str]]) -> Iterator[list[Server]]:
+    """Servers of the given programs, each with its options, initialised, reachable, and gone again afterwards."""
     for program in programs:
         program.check()
     with tempfile.TemporaryDirectory(prefix="judge-") as folder, contextlib.ExitStack() as stack:
         roots = [Path(folder, f"{number}-{program.name}") for number, program in enumerate(programs)]
         with ThreadPoolExecutor(len(programs)) as pool:
             started = [
-                pool.submit(_start, program, root, options) for program, root in zip(programs, roots, strict=True)
+                pool.submit(_start, program, root, given)
+                for program, root, given in zip(programs, roots, options, strict=True)
             ]
         for future in started:
             if future.exception() is None:
@@ -120,10 +129,16 @@ def _start(program: Program, root: Path, options: Sequence[str]) -> Server:
         "--argon2-memory-cost", str(ARGON2_MEMORY_KIB), "--argon2-parallelism", str(ARGON2_PARALLELISM),
         "--argon2-time-cost", str(ARGON2_TIME), *options,
     ]  # fmt: skip
+    server = _serve_at_some_port(program, root / "log", arguments, environment)
+    server.arguments = tuple(arguments)
+    return server
+
+
+def _serve_at_some_port(program: Program, log: Path, arguments: list[str], environment: dict[str, str]) -> Server:
     attempts = 1 if program.chooses_port else PORT_ATTEMPTS
     for attempt in range(attempts):
         try:
-            return _serve(program, root / f"log-{attempt}", arguments, environment)
+            return _serve(program, log.with_name(f"{log.name}-{attempt}"), arguments, environment)
         except StartError:
             # Somebody else may have taken the port between our choosing it and the server's binding it.
             if attempt + 1 == attempts:

@@ -1,15 +1,19 @@
 """What is asked: steps, scenarios, and short functions to write them down.
 
 The scenarios are data. What only exists while the servers run stands in them as something else: a login token as a
-`Token`, the address of the upload endpoint as an `External`, the time in the name of a tox result as `*` in the path.
+`Token`, the address of the upload endpoint as an `External`, the time in the name of a tox result as `*` in the path,
+the upstream of the mirrors as `upstream.example` (see `upstreams`).
 """
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from upstream import FakeUpstream, Fault, Project
 
 JSON = "application/json"
 HTML = "text/html"
@@ -65,6 +69,18 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Act:
+    """What happens to each of the two servers, or to its upstream, before a request is sent."""
+
+    about: str
+    upstream: Callable[[FakeUpstream], object] | None = None
+    seconds: float = 0
+    """How long nothing happens."""
+    restart: tuple[str, ...] | None = None
+    """The server is started again with these options besides those of the scenario."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One request, and what is known about the answers beforehand."""
 
@@ -86,6 +102,12 @@ class Step:
     """Rows of docs/differences.md that explain why the answers differ."""
     our_status: int | None = None
     """What ours answers, where a difference leaves it open."""
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    """Facts of our answer (see `normalise`), where a difference leaves them open; `None` for those it does not have."""
+    before: tuple[Act, ...] = ()
+    """What happens first."""
+    mirrored: bool = False
+    """The page shows files of an upstream, which may not say as much of them as we do of our own."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,11 @@ class Scenario:
     """By which the judge logs in when a step is done `as_user`; root has none."""
     options: tuple[str, ...] = ()
     """Command line options for both servers."""
+    our_options: tuple[str, ...] = ()
+    """Further ones for ours."""
+    upstream: tuple[Act, ...] | None = None
+    """Each server has an upstream of its own, prepared by these; what is asked of it is compared as well. Serials are
+    not, since mirrors write when it suits them."""
 
 
 def call(
@@ -117,6 +144,9 @@ def call(
     also: Sequence[str] = (),
     difference: str | Sequence[str] = (),
     our_status: int | None = None,
+    ours: Mapping[str, Any] | None = None,
+    before: Act | Sequence[Act] = (),
+    mirrored: bool = False,
 ) -> Step:
     """A step with any method; the other functions here are short for this one."""
     sent = dict(headers or {})
@@ -128,7 +158,22 @@ def call(
     if as_user is not None:
         given.append(Credentials(as_user, Token(as_user)))
     ids = (difference,) if isinstance(difference, str) else tuple(difference)
-    return Step(name, method, path, status, tuple(sent.items()), body, tuple(given), page, tuple(also), ids, our_status)
+    return Step(
+        name,
+        method,
+        path,
+        status,
+        tuple(sent.items()),
+        body,
+        tuple(given),
+        page,
+        tuple(also),
+        ids,
+        our_status,
+        ours or {},
+        (before,) if isinstance(before, Act) else tuple(before),
+        mirrored,
+    )
 
 
 def get(name: str, path: str, status: int = 200, **details: Any) -> Step:
@@ -176,9 +221,9 @@ def user(name: str, password: str = "pw", **config: Any) -> Step:
     return put(f"prepare user {name}", f"/{name}", 201, {"password": password, **config})
 
 
-def index(path: str, **config: Any) -> Step:
+def index(path: str, *, difference: str | Sequence[str] = (), **config: Any) -> Step:
     """Create an index beforehand, as its owner."""
-    return put(f"prepare index {path}", path, 200, config, as_user=path.split("/")[1])
+    return put(f"prepare index {path}", path, 200, config, as_user=path.split("/")[1], difference=difference)
 
 
 def configure(path: str, *changes: str, **config: Any) -> Step:
@@ -277,6 +322,85 @@ def pip_page(name: str, path: str, **details: Any) -> Step:
 def json_page(name: str, path: str, **details: Any) -> Step:
     """A page in JSON."""
     return page(name, path, **{"accept": SIMPLE_JSON, "audience": "installer", **details})
+
+
+def change(about: str, what: Callable[[FakeUpstream], object]) -> Act:
+    """Do something to the upstream for which there is no function below."""
+    return Act(about, what)
+
+
+def publish(*projects: Project) -> Act:
+    """The upstream publishes projects, or other contents of them; each server's gets copies."""
+    names = ", ".join(project.name for project in projects)
+    return change(f"publish {names}", lambda upstream: upstream.add(*copy.deepcopy(projects)))
+
+
+def answer_at(path: str, body: bytes | str, content_type: str = HTML, **details: Any) -> Act:
+    """The upstream answers this at a path; `{host}` and `{other}` stand for its two names."""
+    return change(f"put {path}", lambda upstream: upstream.put(path, body, content_type, **details))
+
+
+def redirect(path: str, location: str) -> Act:
+    """The upstream redirects a path."""
+    return change(f"redirect {path}", lambda upstream: upstream.redirect(path, location))
+
+
+def fault(path: str, *faults: Fault, **details: Any) -> Act:
+    """Something goes wrong at a path of the upstream until it is healed (see `upstream.Fault`)."""
+    return change(f"fault at {path}", lambda upstream: upstream.fault(path, *faults, **details))
+
+
+def heal(path: str | None = None) -> Act:
+    """Nothing goes wrong at a path any more, or anywhere."""
+    return change(f"heal {path or 'all'}", lambda upstream: upstream.heal(path))
+
+
+def die() -> Act:
+    """The upstream refuses connections."""
+    return change("the upstream dies", lambda upstream: upstream.stop())
+
+
+def revive() -> Act:
+    """The upstream is back, and nothing goes wrong."""
+    return change("the upstream is back", lambda upstream: (upstream.heal(), upstream.start()))
+
+
+def wait(seconds: float) -> Act:
+    """Nothing happens for a while."""
+    return Act(f"wait {seconds:g} s", seconds=seconds)
+
+
+def restart(*options: str) -> Act:
+    """The server is started again, with these options besides those of the scenario."""
+    return Act(f"restart {' '.join(options)}".rstrip(), restart=options)
+
+
+def mirrored_page(name: str, path: str, *, form: bool = True, note: bool = False, **details: Any) -> Step:
+    """A page with files of an upstream, for people; devpi shows a form to refresh it, or a note why it is not there."""
+    return page(name, path, **_mirrored(details, *(("mirror-refresh-form",) if form or note else ())))
+
+
+def mirrored_list(name: str, path: str, **details: Any) -> Step:
+    """A project list with projects of an upstream."""
+    return project_list(name, path, **{"mirrored": True, **details})
+
+
+def mirrored_pip_page(name: str, path: str, **details: Any) -> Step:
+    """The same as pip gets it."""
+    return pip_page(name, path, **_mirrored(details))
+
+
+def mirrored_json_page(name: str, path: str, **details: Any) -> Step:
+    """The same in JSON."""
+    return json_page(name, path, **_mirrored(details))
+
+
+def _mirrored(details: dict[str, Any], *ids: str) -> dict[str, Any]:
+    """The details of a page with those that all pages of mirrors have; stale ones say so."""
+    given = details.pop("difference", ())
+    stale = ("mirror-stale-header",) if details.pop("stale", False) else ()
+    difference = [*((given,) if isinstance(given, str) else given), *ids, *stale]
+    return {"unmarked": False, "mirrored": True, "also": ["X-PyPI-Last-Serial"], **details, "difference": difference}
 
 
 def encode_json(value: Any) -> bytes:

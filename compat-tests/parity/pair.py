@@ -197,7 +197,7 @@ class Pair:
 def running(programs: tuple[servers.Program, servers.Program], directory: Path) -> Iterator[Pair]:
     """A pair of fresh servers; what is shared by all homes of a side goes to the directory."""
     with contextlib.ExitStack() as stack:
-        started = stack.enter_context(servers.running(programs, ()))
+        started = stack.enter_context(servers.running(programs, [()] * len(programs)))
         urls = ["http://{}:{}".format(*server.address) for server in started]
         # Bound, so that nobody else takes the port, and not listening, so that nobody answers.
         closed = stack.enter_context(socket.socket())

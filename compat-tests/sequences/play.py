@@ -131,7 +131,7 @@ class Table:
 @contextlib.contextmanager
 def table(programs: Sequence[servers.Program], *, same_program: bool = False) -> Iterator[Table]:
     """A fresh pair of servers to play on."""
-    with servers.running(programs, ()) as pair, contextlib.closing(Table(pair, same_program=same_program)) as ready:
+    with servers.running(programs, [()] * len(programs)) as pair, contextlib.closing(Table(pair, same_program=same_program)) as ready:
         yield ready
 
 

@@ -165,6 +165,7 @@ async fn serve(options: Options, upstream: Handle) -> anyhow::Result<()> {
         publisher: Arc::clone(&publisher),
         pages,
         files,
+        pieces: options.limits.pieces(),
         settings,
         limits: options.limits.http(),
         node: NodeInfo {

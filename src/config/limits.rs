@@ -7,7 +7,7 @@ use clap::Args;
 use crate::archive;
 use crate::auth::authenticator::AuthLimits;
 use crate::domain::RegistryLimits;
-use crate::http::HttpLimits;
+use crate::http::{HttpLimits, PieceMemory};
 use crate::mirror::MirrorLimits;
 use crate::publish::PublishLimits;
 use crate::storage::fs::DirectoryLimits;
@@ -83,12 +83,12 @@ pub struct LimitOptions {
     /// How much of an arriving file is written to disk at once, in bytes; as much again may arrive meanwhile.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144)]
     pub upload_buffer_size: usize,
-    /// How much of a file is read and sent at once, in bytes.
+    /// How much of a file is read and sent at once at the most, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u64).range(1..))]
     pub download_piece_size: u64,
-    /// How much of a file that is being fetched from an upstream is sent to one client at once, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(1..))]
-    pub upstream_piece_size: u64,
+    /// Memory for files on their way to clients, in bytes: with many clients less is read at once for each.
+    #[arg(long, value_name = "BYTES", default_value_t = 8_388_608)]
+    pub download_memory: u64,
     /// How many pages and small documents are asked for at one upstream at once.
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     pub parallel_upstream_pages: usize,
@@ -162,8 +162,6 @@ impl LimitOptions {
             form_total: self.max_form_size,
             drained: self.drained_body_size,
             body_idle: Duration::from_secs(self.body_idle_timeout),
-            download_piece: self.download_piece_size,
-            upstream_piece: self.upstream_piece_size,
             connections: self.connection_limit,
             request_head: Duration::from_secs(self.request_head_timeout),
             keep_alive: Duration::from_secs(self.keep_alive_timeout),
@@ -183,6 +181,11 @@ impl LimitOptions {
 
     fn archive(&self) -> archive::Limits {
         archive::Limits { members: self.max_archive_members, metadata_bytes: self.max_core_metadata_size }
+    }
+
+    /// The memory for files on their way to clients.
+    pub fn pieces(&self) -> PieceMemory {
+        PieceMemory::new(self.download_piece_size, self.download_memory)
     }
 
     /// The bounds of mirrors.

@@ -14,6 +14,7 @@ mod forwarded;
 mod list_stream;
 mod negotiate;
 mod page;
+mod pieces;
 mod ranges;
 mod reason;
 mod routes;
@@ -23,4 +24,5 @@ mod urls;
 
 pub use cache::{FileCache, PageCache};
 pub use forwarded::{TrustedProxies, TrustedProxyError};
+pub use pieces::PieceMemory;
 pub use state::{HttpLimits, HttpSettings, NodeInfo, State};

@@ -43,6 +43,7 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
         .worker_max_blocking_threads((blocking_threads / workers).max(1))
         .max_connections((limits.connections / workers).max(1))
         .client_request_timeout(limits.request_head)
+        .h1_write_buffer_size(16 * 1024)
         .keep_alive(limits.keep_alive)
         .shutdown_timeout(limits.shutdown.as_secs())
         .disable_signals();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::cache::{FileCache, PageCache};
 use super::forwarded::TrustedProxies;
+use super::pieces::PieceMemory;
 use super::urls::BaseUrl;
 use crate::auth::authenticator::Authenticator;
 use crate::domain::Registry;
@@ -25,6 +26,8 @@ pub struct State {
     pub pages: Arc<PageCache>,
     /// Links by path, and core metadata.
     pub files: Arc<FileCache>,
+    /// Memory for files on their way to clients.
+    pub pieces: PieceMemory,
     /// How URLs are built.
     pub settings: HttpSettings,
     /// Bounds.
@@ -80,10 +83,6 @@ pub struct HttpLimits {
     pub drained: u64,
     /// How long a client that sends a body may stop in between.
     pub body_idle: Duration,
-    /// How many bytes of a file are read and sent at once.
-    pub download_piece: u64,
-    /// How many bytes of a file that is being fetched are sent to one client at once.
-    pub upstream_piece: u64,
     /// How many connections may be open at once.
     pub connections: usize,
     /// How long a client may take to send the head of a request.
@@ -104,8 +103,6 @@ impl Default for HttpLimits {
             form_total: 16 * 1024 * 1024,
             drained: 64 * 1024 * 1024,
             body_idle: Duration::from_mins(1),
-            download_piece: 256 * 1024,
-            upstream_piece: 64 * 1024,
             connections: 25_000,
             request_head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),

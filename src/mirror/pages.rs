@@ -139,7 +139,17 @@ impl Mirrors {
         if self.page_flights.len() >= self.options.limits.pending_pages && !self.page_flights.contains(&key) {
             return Ok(degraded(held, UpstreamError::Busy(mirror.index.clone())));
         }
-        let flight = self.join_or_start(mirror, project, &key, held.as_ref(), insistence);
+        let flight = loop {
+            if let Some(flight) = self.join_or_start(mirror, project, &key, held.as_ref(), insistence) {
+                break flight;
+            }
+            // Another check has just put a page where there was none.
+            if let Some(page) = self.read_held_page(&mirror.index, project.normal()).await? {
+                return Ok(Checked::Held(page, None));
+            }
+            // It was removed again, just before the check told of it.
+            self.states.forget_project(&mirror.index, project.normal());
+        };
         let waited = self.options.request_timeout;
         // A check that has been under way for longer does not keep anybody waiting any more.
         match timeout_at(flight.started + waited, flight.wait()).await {
@@ -189,7 +199,7 @@ impl Mirrors {
         }
     }
 
-    /// The check under way, or a new one.
+    /// The check under way, or a new one; `None` if one that has ended has put a page where the caller saw none.
     fn join_or_start(
         self: &Arc<Self>,
         mirror: &Mirror,
@@ -197,19 +207,31 @@ impl Mirrors {
         key: &Key,
         held: Option<&Arc<StoredPage>>,
         insistence: Insistence,
-    ) -> Flight<Checked> {
+    ) -> Option<Flight<Checked>> {
+        let mut is_outdated = false;
         let done = || match insistence {
+            Insistence::WhenDue if held.is_none() && self.has_page(key) => {
+                is_outdated = true;
+                Some(Checked::Missing)
+            }
             Insistence::WhenDue => self.answer_from_memory(mirror, key, held),
             Insistence::Now => None,
         };
-        self.page_flights.join_or_start(key, done, |landing| {
+        let flight = self.page_flights.join_or_start(key, done, |landing| {
             let (mirrors, mirror, project) = (Arc::clone(self), mirror.clone(), project.clone());
             let (key, held) = (key.clone(), held.cloned());
             self.spawn(async move {
                 let check = Check { mirrors: &mirrors, mirror: &mirror, project: &project, key: &key };
                 landing.land(check.run(held, insistence).await);
             });
-        })
+        });
+        (!is_outdated).then_some(flight)
+    }
+
+    /// Whether the last check found a page, and still counts.
+    fn has_page(&self, key: &Key) -> bool {
+        let state = self.states.get(key).filter(|state| self.clock.now() < state.due_at);
+        matches!(state, Some(State { outcome: Outcome::Held { .. }, .. }))
     }
 }
 

@@ -113,17 +113,18 @@ impl Transfer {
         ended.ok().and_then(|progress| progress.outcome.clone()).unwrap_or_else(|| Err(given_up()))
     }
 
-    /// The bytes of a range, in pieces of at most `piece` bytes, as they come; up to the end of the file for `None`.
+    /// The bytes of a range, in pieces of at most `piece()` bytes, as they come; up to the end of the file for `None`.
     ///
     /// The last bytes come only if the file has turned out to be right; else the stream ends with an error.
     pub fn read(
         self: Arc<Self>,
         start: u64,
         end: Option<u64>,
-        piece: u64,
+        mut piece: impl FnMut() -> u64 + Send,
     ) -> impl Stream<Item = Result<Bytes, TransferError>> + Send {
         try_unfold(start, move |position| {
             let transfer = Arc::clone(&self);
+            let piece = piece();
             async move {
                 let Some(range) = transfer.next_range(position, end, piece).await? else { return Ok(None) };
                 let file = transfer.file().clone();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -186,6 +186,10 @@ impl UpstreamClient {
             StatusCode::OK => self.read_page(mirror, url, response, page).await.map(PageAnswer::Page),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(PageAnswer::NotModified),
             StatusCode::NOT_FOUND => Ok(PageAnswer::Missing),
+            // One that could not be followed.
+            status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
+                Err(UpstreamError::Unreachable { url: shown(url), cause: "a redirect to nowhere".into() })
+            }
             status => Err(UpstreamError::Status { status: status.as_u16(), url: shown(url) }),
         }
     }

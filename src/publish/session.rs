@@ -97,7 +97,8 @@ impl Session<'_> {
         let file = self.registry.open_content(link).await?;
         let progress = Progress::start();
         let moved = progress.clone();
-        let pieces = read_pieces(file, 0..link.size, self.limits.piece).inspect(move |_| moved.note());
+        let piece = self.limits.piece;
+        let pieces = read_pieces(file, 0..link.size, move || piece).inspect(move |_| moved.note());
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         let part =

@@ -102,18 +102,21 @@ pub trait StoredFile: Send {
     async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError>;
 }
 
-/// The bytes of a range of a file in pieces of this size, each read when the one before it has been taken.
+/// The bytes of a range of a file in pieces, each read when the one before it has been taken. `piece` tells the size of
+/// the next one in bytes, which is at least one.
 pub fn read_pieces(
     file: Box<dyn StoredFile>,
     range: Range<u64>,
-    piece: u64,
+    mut piece: impl FnMut() -> u64 + Send,
 ) -> impl Stream<Item = Result<Bytes, StorageError>> + Send {
-    try_unfold((file, range), move |(mut file, range)| async move {
-        if range.is_empty() {
-            return Ok(None);
+    try_unfold((file, range), move |(mut file, range)| {
+        let end = range.end.min(range.start.saturating_add(piece()));
+        async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            let bytes = file.read(range.start..end).await?;
+            Ok(Some((bytes, (file, end..range.end))))
         }
-        let end = range.end.min(range.start + piece);
-        let bytes = file.read(range.start..end).await?;
-        Ok(Some((bytes, (file, end..range.end))))
     })
 }

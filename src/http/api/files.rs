@@ -120,7 +120,8 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
     response.insert_header((header::CONTENT_TYPE, content_type(&link.file_name)));
     let content = call.registry().open_content(link).await?;
     let length = range.end - range.start;
-    let pieces = read_pieces(content, range, call.state.limits.download_piece);
+    let mut share = call.state.pieces.begin();
+    let pieces = read_pieces(content, range, move || share.next());
     Ok(response.body(SizedStream::new(length, Box::pin(pieces))))
 }
 
@@ -158,7 +159,8 @@ async fn send_upstream(call: &Call, file: &UpstreamFile) -> Result<HttpResponse,
     let size = transfer.started().await?;
     let modified = transfer.modified().map(SystemTime::from);
     describe(&mut response, etag.as_deref(), modified);
-    let piece = call.state.limits.upstream_piece;
+    let mut share = call.state.pieces.begin();
+    let piece = move || share.next();
     let content_type = content_type(&read.file_name);
     response.insert_header((X_ACCEL_BUFFERING, "no"));
     let Some(size) = size else {

@@ -41,9 +41,10 @@ impl StoredFile for DirectoryFile {
 
     async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError> {
         let mut file = self.file.take().ok_or(StorageError::Closed)?;
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        // Where it will be freed: allocators keep what other threads give back.
+        let mut bytes = vec![0; length];
         let (file, bytes) = spawn_blocking(move || {
-            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; length];
             file.seek(SeekFrom::Start(range.start))?;
             file.read_exact(&mut bytes)?;
             Ok::<_, StorageError>((file, Bytes::from(bytes)))

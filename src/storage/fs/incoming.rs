@@ -28,8 +28,8 @@ pub(super) struct DirectoryIncomingFile {
     leases: Arc<Leases>,
     /// How many bytes are gathered before they are written.
     buffer: usize,
-    gathered: Vec<Bytes>,
-    gathered_bytes: usize,
+    /// They are copied, as small pieces may be parts of large buffers.
+    gathered: Vec<u8>,
     file: FileState,
     /// How much is written.
     written: Arc<AtomicU64>,
@@ -72,7 +72,6 @@ impl DirectoryIncomingFile {
             leases,
             buffer,
             gathered: Vec::new(),
-            gathered_bytes: 0,
             file: FileState::Idle(written),
             written: Arc::default(),
             reader: Arc::new(reader),
@@ -91,16 +90,13 @@ impl DirectoryIncomingFile {
     /// Starts to write what was gathered, when the write before it is done.
     async fn start_writing(&mut self) -> Result<(), StorageError> {
         let mut written = self.take_file().await?;
-        let pieces = std::mem::take(&mut self.gathered);
-        self.gathered_bytes = 0;
+        let piece = std::mem::take(&mut self.gathered);
         let count = Arc::clone(&self.written);
         self.file = FileState::Writing(spawn_blocking(move || {
-            for piece in pieces {
-                written.temporary.write_all(&piece)?;
-                written.hasher.update(&piece);
-                written.size += piece.len() as u64;
-                count.store(written.size, Ordering::Release);
-            }
+            written.temporary.write_all(&piece)?;
+            written.hasher.update(&piece);
+            written.size += piece.len() as u64;
+            count.store(written.size, Ordering::Release);
             Ok(written)
         }));
         Ok(())
@@ -110,16 +106,15 @@ impl DirectoryIncomingFile {
 #[async_trait]
 impl IncomingFile for DirectoryIncomingFile {
     async fn write(&mut self, piece: Bytes) -> Result<(), StorageError> {
-        self.gathered_bytes += piece.len();
-        self.gathered.push(piece);
-        if self.gathered_bytes < self.buffer {
+        self.gathered.extend_from_slice(&piece);
+        if self.gathered.len() < self.buffer {
             return Ok(());
         }
         self.start_writing().await
     }
 
     async fn flush(&mut self) -> Result<u64, StorageError> {
-        if self.gathered_bytes > 0 {
+        if !self.gathered.is_empty() {
             self.start_writing().await?;
         }
         self.file = FileState::Idle(self.take_file().await?);
@@ -149,9 +144,10 @@ struct DirectoryArrivingFile(Arc<File>);
 impl ArrivingFile for DirectoryArrivingFile {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
         let file = Arc::clone(&self.0);
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        // Where it will be freed: allocators keep what other threads give back.
+        let mut bytes = vec![0; length];
         spawn_blocking(move || {
-            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; length];
             file.read_exact_at(&mut bytes, range.start)?;
             Ok(Bytes::from(bytes))
         })

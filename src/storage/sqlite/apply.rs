@@ -82,7 +82,8 @@ impl<'a> Application<'a> {
                     (Some(release), ExistingMetadata::Update) => {
                         release.metadata.clone().updated_with(metadata)
                     }
-                    _ => metadata.clone().complete(),
+                    (None, ExistingMetadata::Update) => metadata.clone().complete(),
+                    (_, ExistingMetadata::Replace) => metadata.clone(),
                 };
                 if stored.first().is_some_and(|release| release.metadata == metadata) {
                     return Ok(());

@@ -20,7 +20,7 @@ use wheelhouse::domain::acl::{AccessPolicy, Caller as Identity};
 use wheelhouse::domain::user::NewPassword;
 use wheelhouse::domain::{Registry, RegistryLimits};
 use wheelhouse::http::server::{Listener, serve};
-use wheelhouse::http::{FileCache, HttpLimits, HttpSettings, NodeInfo, PageCache, State};
+use wheelhouse::http::{FileCache, HttpLimits, HttpSettings, NodeInfo, PageCache, PieceMemory, State};
 use wheelhouse::mirror::{MirrorOptions, Mirrors};
 use wheelhouse::publish::{PublishLimits, Publisher};
 use wheelhouse::storage::files::FileStore;
@@ -221,6 +221,7 @@ impl Builder {
             publisher: Arc::new(Publisher::new(self.publish_limits, None)),
             pages,
             files,
+            pieces: PieceMemory::new(256 * 1024, 8 * 1024 * 1024),
             settings: self.settings,
             limits: self.limits,
             node,
