@@ -153,6 +153,37 @@ async fn a_file_that_is_cut_off_is_taken_up_again() {
 }
 
 #[actix_web::test]
+async fn parts_are_joined_only_where_it_can_be_told_that_they_fit() {
+    let content = large();
+    for (has_hash, etag, ranges, whole) in [
+        (true, None, true, true),
+        (true, None, false, true),
+        (false, Some("\"one\""), true, true),
+        (false, Some("\"one\""), false, true),
+        (false, Some("W/\"one\""), true, false),
+        (false, None, true, false),
+        (false, None, false, false),
+    ] {
+        let upstream = Upstream::start().await;
+        let mut reply = Reply::ok(content.clone()).cut(2_000_000, 1);
+        if ranges {
+            reply = reply.ranges();
+        }
+        if let Some(etag) = etag {
+            reply = reply.header("ETag", etag);
+        }
+        let mut entry = upstream.put_file("demo-1.0.zip", reply);
+        if !has_hash {
+            entry["hashes"] = json!({});
+        }
+        let server = mirror(&upstream, &[entry]).await;
+        let got = get_cut(&server, &only_path(&server).await).await;
+        let got = got.is_ok_and(|answer| answer.expect(200).body == content);
+        assert_eq!(got, whole, "hash {has_hash}, ETag {etag:?}, ranges {ranges}");
+    }
+}
+
+#[actix_web::test]
 async fn a_wrong_file_is_never_a_success_and_never_kept() {
     let content = large();
     for (body, chunked) in

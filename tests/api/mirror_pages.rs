@@ -206,6 +206,7 @@ async fn without_anything_to_show_the_trouble_is_told() {
     }
     upstream.put(PAGE, Reply::status(404));
     get(&server).await.expect(404);
+    server.anonymous().get_simple("alice/dev/+simple/demo/").await.expect(404);
     upstream
         .put(PAGE, Reply::ok("{\"meta\": 1").header("Content-Type", "application/vnd.pypi.simple.v1+json"));
     assert!(server.anonymous().get_json("root/up/demo").await.expect(502).message().contains("malformed"));
@@ -215,6 +216,21 @@ async fn without_anything_to_show_the_trouble_is_told() {
     server.root().patch("root/up", json!(["mirror_url-="])).await.expect(200);
     let answer = server.anonymous().get_json("root/up/demo").await;
     assert!(answer.expect(502).message().contains("no 'mirror_url'"), "{}", answer.text());
+}
+
+#[actix_web::test]
+async fn what_is_too_large_is_not_taken() {
+    let upstream = Upstream::start().await;
+    let limits = MirrorLimits { page_size: 2000, list_size: 100, ..MirrorLimits::default() };
+    let server = mirror_with(&upstream, json!({}), MirrorOptions { limits, ..quick() }).await;
+    upstream.put(PAGE, Reply::page("demo", &vec![entry("demo-1.0.zip"); 100]));
+    let told = server.anonymous().get_json("root/up/demo").await;
+    assert!(told.expect(502).message().starts_with("more than 2000 bytes"), "{}", told.text());
+    upstream.put("/simple/", Reply::html(&"<a href='a/'>a</a>".repeat(100)));
+    let list = server.anonymous().get_simple("root/up/+simple/").await;
+    assert!(list.expect(200).header("x-wheelhouse-stale-reason").starts_with("more than 100 bytes"));
+    upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]));
+    assert_eq!(names(&get(&server).await), ["demo-1.0.zip"]);
 }
 
 #[actix_web::test]
