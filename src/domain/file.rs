@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::mirror_view::{FileOrigin, UpstreamFile};
 use super::registry::Registry;
-use super::upstream_file::UpstreamFile;
 use crate::mirror::FetchError;
 use crate::pep::digest::Sha256;
 use crate::pep::filename::could_be_distribution;
@@ -53,15 +53,6 @@ pub struct FileView {
     pub link: Link,
     /// What is to be said besides of a file of a mirror.
     pub origin: Option<FileOrigin>,
-}
-
-/// Where a file of a mirror comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileOrigin {
-    /// Where it is at the upstream.
-    pub url: Arc<str>,
-    /// The hashes that the upstream's page gives, the main one first.
-    pub hashes: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl Registry {

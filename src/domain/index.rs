@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::acl::Caller;
-use super::index_config::{ConfigError, IndexConfig, IndexKind};
+use super::config_value::ConfigError;
+use super::index_config::{IndexConfig, IndexKind};
 use super::project::ListedProjects;
 use super::python;
 use super::registry::{Decision, Registry};

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::index_config::{ConfigError, IndexConfig, Proposal, UnknownKeys};
+use super::config_value::ConfigError;
+use super::index_config::{IndexConfig, Proposal, UnknownKeys};
 use crate::storage::model::IndexSettings;
 
 impl IndexConfig {

@@ -7,10 +7,13 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::index_config::{ConfigError, IndexConfig, MIRROR, parse_boolean, refuse_null};
+use super::config_value::{ConfigError, parse_boolean, refuse_null};
 use super::python;
 use crate::mirror::{Login, MirrorSettings};
 use crate::storage::model::IndexSettings;
+
+/// The type of an index that shows what another server has.
+pub(super) const MIRROR: &str = "mirror";
 
 /// Keys of stages that are dropped without a word.
 pub(super) const PASSED_OVER: [&str; 3] = ["bases", "acl_upload", "mirror_whitelist"];
@@ -117,23 +120,20 @@ fn parse_seconds(value: &Value) -> Result<i64, ConfigError> {
     }
 }
 
-impl IndexConfig {
-    /// What the configuration of a mirror means.
-    pub fn mirror_settings(&self) -> MirrorSettings {
-        let settings = self.settings();
-        let flag = |key: &str| settings.get(key).is_some_and(python::is_truthy);
-        let (url, login) = settings.get("mirror_url").and_then(Value::as_str).map_or((None, None), read_url);
-        MirrorSettings {
-            url,
-            login,
-            cache_expiry: settings
-                .get("mirror_cache_expiry")
-                .and_then(Value::as_i64)
-                .map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs())),
-            has_project_list: !flag("mirror_no_project_list"),
-            ignores_serial: flag("mirror_ignore_serial_header"),
-            uses_external_urls: flag("mirror_use_external_urls"),
-        }
+/// What the configuration of a mirror means.
+pub(super) fn mirror_settings(settings: &IndexSettings) -> MirrorSettings {
+    let flag = |key: &str| settings.get(key).is_some_and(python::is_truthy);
+    let (url, login) = settings.get("mirror_url").and_then(Value::as_str).map_or((None, None), read_url);
+    MirrorSettings {
+        url,
+        login,
+        cache_expiry: settings
+            .get("mirror_cache_expiry")
+            .and_then(Value::as_i64)
+            .map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs())),
+        has_project_list: !flag("mirror_no_project_list"),
+        ignores_serial: flag("mirror_ignore_serial_header"),
+        uses_external_urls: flag("mirror_use_external_urls"),
     }
 }
 
@@ -161,6 +161,7 @@ fn read_url(text: &str) -> (Option<Url>, Option<Login>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::index_config::IndexConfig;
     use secrecy::ExposeSecret;
     use serde_json::json;
 

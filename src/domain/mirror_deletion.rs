@@ -3,9 +3,9 @@
 use super::acl::Caller;
 use super::deletion::{DeleteError, describe};
 use super::index_config::IndexConfig;
+use super::mirror_view::version_of;
 use super::python;
 use super::registry::{Decision, Registry};
-use super::upstream::version_of;
 use crate::mirror::candidates;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;

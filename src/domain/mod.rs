@@ -5,6 +5,7 @@
 //! what is wrong in devpi's words; which status that is on the wire is decided in `http`.
 
 pub mod acl;
+pub mod config_value;
 pub mod deletion;
 pub mod docs;
 pub mod file;
@@ -15,10 +16,12 @@ pub mod inherit;
 mod link;
 mod mirror_config;
 mod mirror_deletion;
+pub mod mirror_view;
 pub mod project;
 pub mod push;
 mod python;
 mod registry;
+pub mod release;
 pub mod stale;
 pub mod tox_result;
 pub mod upload;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::index_config::IndexKind;
 use super::inherit::{find_sources, resolution_order};
+use super::mirror_view::ShownPage;
 use super::registry::Registry;
-use super::upstream::ShownPage;
+use super::release::{ReleaseLink, ReleaseView};
 use crate::mirror::{Staleness, UpstreamError};
 use crate::pep::filename::{is_wheel, split_file_name};
-use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::pep::simple::{CoreMetadata, ProjectStatus};
 use crate::pep::version::Version;
@@ -159,28 +159,6 @@ pub struct ListedFile {
     pub core_metadata: CoreMetadata,
     /// Whether its provenance can be had.
     pub has_provenance: bool,
-}
-
-/// A release with its files.
-#[derive(Clone, Debug)]
-pub struct ReleaseView {
-    /// The version.
-    pub version: Arc<str>,
-    /// Its metadata.
-    pub metadata: ReleaseMetadata,
-    /// Its files.
-    pub links: Vec<ReleaseLink>,
-    /// Releases of the same version in later indexes of the walk.
-    pub shadowing: Vec<ReleaseView>,
-}
-
-/// A file of a release.
-#[derive(Clone, Debug)]
-pub enum ReleaseLink {
-    /// One of a stage.
-    Stored(Link),
-    /// One of a mirror, here or not.
-    Mirrored(MirrorFile),
 }
 
 /// Where the releases of a project are read.

@@ -2,54 +2,18 @@
 
 use std::sync::Arc;
 
-use super::file::{FileError, FileOrigin, FileView, FoundFile};
+use super::file::{FileError, FileView, FoundFile};
 use super::index_config::{IndexConfig, IndexKind};
+use super::mirror_view::{UpstreamFile, version_of};
 use super::registry::Registry;
-use super::upstream::version_of;
-use crate::mirror::{Checked, Document, Mirror, Transfer, candidates, main_hash};
-use crate::pep::digest::Sha256;
+use crate::mirror::{Checked, Document, Mirror, Transfer, candidates};
 use crate::pep::filename::{could_be_distribution, split_file_name};
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
-use crate::storage::mirrored::{FetchedFile, FetchedState, MirrorFile, StoredPage};
+use crate::storage::mirrored::{FetchedFile, FetchedState, StoredPage};
 use crate::storage::model::{IndexName, IndexSettings, Link, Relation, StoredPath};
-
-/// A file that an upstream's page lists.
-#[derive(Clone, Debug)]
-pub struct UpstreamFile {
-    /// The mirror.
-    pub mirror: Mirror,
-    /// The project whose page lists it.
-    pub project: ProjectName,
-    /// What the page says of it.
-    pub file: MirrorFile,
-}
-
-impl UpstreamFile {
-    /// The version that its name tells.
-    pub fn version(&self) -> &str {
-        version_of(&self.file.read.file_name)
-    }
-
-    /// Its SHA-256, where the page gives it.
-    pub fn sha256(&self) -> Option<Sha256> {
-        main_hash(&self.file.read)
-            .filter(|(algorithm, _)| &**algorithm == "sha256")
-            .and_then(|(_, value)| value.parse().ok())
-    }
-
-    /// Where it comes from.
-    pub fn origin(&self) -> FileOrigin {
-        let main = main_hash(&self.file.read);
-        let others = self.file.read.hashes.iter().filter(|hash| Some(*hash) != main);
-        FileOrigin {
-            url: Arc::clone(&self.file.read.url),
-            hashes: main.into_iter().chain(others).cloned().collect(),
-        }
-    }
-}
 
 /// What is known of a path of a mirror.
 struct Known {

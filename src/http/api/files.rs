@@ -12,9 +12,9 @@ use futures_util::stream::empty;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 
-use crate::domain::file::{FileError, FileOrigin, FileView, FoundFile};
+use crate::domain::file::{FileError, FileView, FoundFile};
+use crate::domain::mirror_view::{FileOrigin, UpstreamFile};
 use crate::domain::quote;
-use crate::domain::upstream_file::UpstreamFile;
 use crate::http::call::Call;
 use crate::http::envelope;
 use crate::http::error::ApiError;

@@ -7,8 +7,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::domain::deletion::describe;
-use crate::domain::project::{ProjectError, ReleaseLink, ReleaseView, Scope};
+use crate::domain::project::{ProjectError, Scope};
 use crate::domain::quote;
+use crate::domain::release::{ReleaseLink, ReleaseView};
 use crate::http::call::Call;
 use crate::http::envelope;
 use crate::http::error::ApiError;
