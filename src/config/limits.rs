@@ -95,7 +95,7 @@ pub struct LimitOptions {
     /// How many files are fetched from one upstream at once.
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     pub parallel_upstream_files: usize,
-    /// How many projects of upstreams may be asked for, or wait for that, at once.
+    /// How many projects of one upstream may be asked for, or wait for that, at once.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub pending_upstream_pages: usize,
     /// Largest page of a project at an upstream, in bytes.

@@ -9,8 +9,8 @@ use tracing::warn;
 use url::Url;
 
 use super::Mirrors;
+use super::check::later;
 use super::error::{FetchError, UpstreamError};
-use super::pages::later;
 use super::remote_zip::RemoteMetadata;
 use super::settings::Mirror;
 use super::upstream::shown;

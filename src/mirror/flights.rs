@@ -33,11 +33,6 @@ impl<K: Eq + Hash, T> Default for Flights<K, T> {
 }
 
 impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
-    /// How much is under way.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Whether the work for `key` is under way.
     pub(super) fn contains(&self, key: &K) -> bool {
         self.0.contains_key(key)

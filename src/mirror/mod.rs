@@ -9,6 +9,7 @@
 //! project on which index, which is the domain's.
 
 mod breaker;
+mod check;
 mod documents;
 mod download;
 mod error;
@@ -97,7 +98,7 @@ pub struct MirrorLimits {
     pub parallel_pages: usize,
     /// How many files are fetched at once from one upstream; further ones wait.
     pub parallel_files: usize,
-    /// How many projects may be asked for, or wait for that, at once.
+    /// How many projects of one mirror may be asked for, or wait for that, at once.
     pub pending_pages: usize,
     /// The largest page of a project, in bytes when unpacked.
     pub page_size: usize,
@@ -195,6 +196,7 @@ impl Mirrors {
         let permits = PermitLimits {
             pages: limits.parallel_pages,
             files: limits.parallel_files,
+            pending: limits.pending_pages,
             patience: limits.page_time,
         };
         let (logins, authorities) = (options.logins.clone(), options.more_authorities.clone());

@@ -8,8 +8,8 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::Mirrors;
+use super::check::later;
 use super::error::UpstreamError;
-use super::pages::later;
 use super::settings::Mirror;
 use super::states::Staleness;
 use super::upstream::{Page, PageAnswer, RawPage, shown};

@@ -23,6 +23,8 @@ pub(super) struct PermitLimits {
     pub(super) pages: usize,
     /// How many files are fetched at once.
     pub(super) files: usize,
+    /// How many projects are asked for, or wait for that, at once.
+    pub(super) pending: usize,
     /// How long a permit is waited for.
     pub(super) patience: Duration,
 }
@@ -31,6 +33,7 @@ pub(super) struct PermitLimits {
 struct MirrorPermits {
     pages: Arc<Semaphore>,
     files: Arc<Semaphore>,
+    pending: Arc<Semaphore>,
 }
 
 impl Permits {
@@ -48,11 +51,17 @@ impl Permits {
         self.acquire(self.of(mirror).files).await.ok_or_else(|| FetchError::Busy(mirror.clone()))
     }
 
+    /// A place among the projects that wait or are asked for; `None` if all are taken.
+    pub(super) fn place(&self, mirror: &IndexName) -> Option<OwnedSemaphorePermit> {
+        self.of(mirror).pending.try_acquire_owned().ok()
+    }
+
     /// The mirror has been removed or changed. Those who have permits keep them.
     pub(super) fn forget(&self, mirror: &IndexName) {
         self.by_mirror.remove_if(mirror, |_, permits| {
             permits.pages.available_permits() == self.limits.pages
                 && permits.files.available_permits() == self.limits.files
+                && permits.pending.available_permits() == self.limits.pending
         });
     }
 
@@ -60,6 +69,7 @@ impl Permits {
         let new = || MirrorPermits {
             pages: Arc::new(Semaphore::new(self.limits.pages)),
             files: Arc::new(Semaphore::new(self.limits.files)),
+            pending: Arc::new(Semaphore::new(self.limits.pending)),
         };
         self.by_mirror.entry(mirror.clone()).or_insert_with(new).clone()
     }
@@ -75,13 +85,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_mirror_keeps_only_its_own_clients_waiting() {
-        let permits = Permits::new(PermitLimits { pages: 1, files: 1, patience: Duration::from_mins(1) });
+        let limits = PermitLimits { pages: 1, files: 1, pending: 1, patience: Duration::from_mins(1) };
+        let permits = Permits::new(limits);
         let (slow, other) = (IndexName::new("root", "slow"), IndexName::new("root", "other"));
         let page = permits.page(&slow).await.unwrap();
         let _file = permits.file(&slow).await.unwrap();
         assert!(matches!(permits.page(&slow).await, Err(UpstreamError::Busy(index)) if index == slow));
         assert!(matches!(permits.file(&slow).await, Err(FetchError::Busy(_))));
+        let _place = permits.place(&slow).unwrap();
+        assert!(permits.place(&slow).is_none());
         assert!(permits.page(&other).await.is_ok() && permits.file(&other).await.is_ok());
+        assert!(permits.place(&other).is_some());
         drop(page);
         assert!(permits.page(&slow).await.is_ok());
     }

@@ -264,6 +264,27 @@ async fn a_slow_upstream_does_not_keep_clients_waiting_and_is_heard_all_the_same
 }
 
 #[actix_web::test]
+async fn a_mirror_with_too_many_waiting_projects_is_alone_with_that() {
+    let (slow, other) = (Upstream::start().await, Upstream::start().await);
+    let limits = MirrorLimits { pending_pages: 2, ..MirrorLimits::default() };
+    let server = mirror_with(&slow, json!({}), MirrorOptions { limits, ..quick() }).await;
+    let settings = json!({"type": "mirror", "mirror_url": other.url()});
+    server.root().put("root/other", settings).await.expect(200);
+    let gate = Arc::new(Semaphore::new(0));
+    for name in ["a", "b"] {
+        slow.put(&format!("/simple/{name}/"), Reply::page(name, &[]).gated(&gate));
+        let told = server.anonymous().get_json(&format!("root/up/{name}")).await;
+        assert!(told.expect(502).message().starts_with("timeout after"), "{}", told.text());
+    }
+    slow.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]));
+    let told = server.anonymous().get_json("root/up/demo").await;
+    assert!(told.expect(502).message().starts_with("too many requests"), "{}", told.text());
+    other.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]));
+    assert_eq!(names(&server.anonymous().get_simple("root/other/+simple/demo/").await), ["demo-1.0.zip"]);
+    gate.add_permits(2);
+}
+
+#[actix_web::test]
 async fn one_request_at_a_time_serves_all_who_ask() {
     let upstream = Upstream::start().await;
     let gate = Arc::new(Semaphore::new(0));
