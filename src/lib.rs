@@ -7,6 +7,7 @@
 //! - [`clock`] - the time.
 //! - [`config`] - options and where their values come from.
 //! - [`domain`] - the rules, without HTTP and without SQL.
+//! - [`dump`] - data of devpi-server: its directories and dumps.
 //! - [`http`] - everything that knows HTTP.
 //! - [`mirror`] - indexes that show what another server has.
 //! - [`outgoing`] - what requests to other servers have in common.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod dump;
 pub mod http;
 pub mod mirror;
 pub mod outgoing;

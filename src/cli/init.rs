@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use tracing::info;
@@ -14,7 +15,7 @@ use crate::auth::password::{PasswordHasher, check_hash};
 use crate::config::{CommonOptions, InitOptions, LimitOptions, StorageOptions};
 use crate::domain::acl::{Caller, ROOT};
 use crate::domain::user::NewPassword;
-use crate::storage::model::IndexName;
+use crate::storage::model::{IndexName, UserRecord};
 use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Initialise a new devpi-server directory.";
@@ -39,10 +40,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
     let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     let path = serverdir::path(&options.storage)?;
     let contents = Contents::of(&options.init);
-    let password = match options.init.root_passwd_hash {
-        Some(hash) => RootPassword::Hash(hash),
-        None => RootPassword::Text(options.init.root_passwd.into()),
-    };
+    let password = RootPassword::of(&options.init);
     actix_web::rt::System::new().block_on(initialise(&path, password, contents, &options.limits))
 }
 
@@ -62,7 +60,7 @@ impl Contents {
 }
 
 /// root/pypi as devpi makes it.
-fn pypi_settings() -> Map<String, Value> {
+pub(super) fn pypi_settings() -> Map<String, Value> {
     let settings = [
         ("type", Value::from("mirror")),
         ("volatile", false.into()),
@@ -81,6 +79,31 @@ pub(super) enum RootPassword {
     Hash(String),
 }
 
+impl RootPassword {
+    /// The password that the options give; a hash goes before a text.
+    pub(super) fn of(options: &InitOptions) -> Self {
+        match &options.root_passwd_hash {
+            Some(hash) => Self::Hash(hash.clone()),
+            None => Self::Text(options.root_passwd.clone().into()),
+        }
+    }
+
+    async fn hash(self) -> anyhow::Result<String> {
+        match self {
+            Self::Text(text) => Ok(PasswordHasher::new(1).hash(text).await?),
+            Self::Hash(hash) => {
+                check_hash(&hash).map_err(|error| Fatal::new(format!("--root-passwd-hash: {error}")))?;
+                Ok(hash)
+            }
+        }
+    }
+}
+
+/// The user root of a new server.
+pub(super) async fn root_record(password: RootPassword, now: Timestamp) -> anyhow::Result<UserRecord> {
+    Ok(UserRecord { pwhash: Some(password.hash().await?), ..UserRecord::new(now) })
+}
+
 /// Makes a new server directory.
 pub(super) async fn initialise(
     path: &Path,
@@ -88,13 +111,7 @@ pub(super) async fn initialise(
     contents: Contents,
     limits: &LimitOptions,
 ) -> anyhow::Result<()> {
-    let hash = match password {
-        RootPassword::Text(text) => PasswordHasher::new(1).hash(text).await?,
-        RootPassword::Hash(hash) => {
-            check_hash(&hash).map_err(|error| Fatal::new(format!("--root-passwd-hash: {error}")))?;
-            hash
-        }
-    };
+    let hash = password.hash().await?;
     ServerDir::create(path, limits, async |stores| {
         let registry = stores.registry_for_tool(limits).await?;
         registry

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, FromArgMatches};
 
-use super::{gen_secret, init, passwd, serve};
+use super::{export, gen_secret, import, init, passwd, serve};
 use crate::config::{ConfigFileError, Layered, layer};
 
 /// The status after a configuration file with the wrong structure (as in devpi).
@@ -18,6 +18,8 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
     let result = match name {
         Some("devpi-init") => start(&arguments, "devpi-init", init::ABOUT, init::run),
+        Some("devpi-import") => start(&arguments, "devpi-import", import::ABOUT, import::run),
+        Some("devpi-export") => start(&arguments, "devpi-export", export::ABOUT, export::run),
         Some("devpi-passwd") => start(&arguments, "devpi-passwd", passwd::ABOUT, passwd::run),
         Some("devpi-gen-secret") => start(&arguments, "devpi-gen-secret", gen_secret::ABOUT, gen_secret::run),
         _ => start(&arguments, "devpi-server", serve::ABOUT, serve::run),

@@ -18,13 +18,14 @@ use tracing::{info, warn};
 use super::console::{Fatal, say};
 use super::init::{Contents, RootPassword, initialise};
 use super::serverdir::{self, ServerDir};
+use super::takeover;
 use crate::auth::authenticator::{AuthError, Authenticator, Credentials};
 use crate::auth::secret::Secret;
 use crate::auth::users::UserCache;
 use crate::clock::Clock;
 use crate::config::{
     CommonOptions, InitOptions, LimitOptions, ListenOptions, MirrorOptions, Role, SecurityOptions,
-    StorageOptions, UnusedOptions,
+    StorageOptions, TakeoverOptions, UnusedOptions,
 };
 use crate::domain::acl::ROOT;
 use crate::domain::stale::StaleObserver;
@@ -71,6 +72,8 @@ pub(super) struct Options {
     #[command(flatten)]
     storage: StorageOptions,
     #[command(flatten)]
+    takeover: TakeoverOptions,
+    #[command(flatten)]
     mirrors: MirrorOptions,
     #[command(flatten)]
     security: SecurityOptions,
@@ -87,16 +90,21 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
         return Ok(say(&format!("{DEVPI_VERSION} (Wheelhouse {VERSION})"))?);
     }
     let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    options
-        .unused
-        .given()
-        .iter()
-        .for_each(|name| warn!("the option {name} has no effect in this server yet"));
+    options.unused.explain();
     if options.common.logger_cfg.is_some() {
         warn!("the option --logger-cfg has no effect: see --debug and --log-format");
     }
     if options.storage.role == Role::Replica {
         return Err(Fatal::new("running as a replica is not supported yet by this server").into());
+    }
+    let path = serverdir::path(&options.storage)?;
+    if options.takeover.check_takeover {
+        let (storage, intake) = (&options.storage, &options.takeover.intake);
+        let checking = takeover::check(&path, storage, intake, &options.limits);
+        return actix_web::rt::System::new().block_on(checking);
+    }
+    if options.takeover.drop_old_state {
+        return takeover::drop_old(&path);
     }
     // Files from upstreams are decrypted, hashed and counted here, not where clients are answered.
     let upstream = tokio::runtime::Builder::new_multi_thread()
@@ -112,7 +120,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
 
 async fn serve(options: Options, upstream: Handle) -> anyhow::Result<()> {
     // Before anything slow: the first process of a container loses signals that nobody handles.
-    let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
     let settings = options.listen.http_settings().map_err(Fatal::new)?;
     let netrc = std::env::var_os("NETRC").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -129,7 +137,18 @@ async fn serve(options: Options, upstream: Handle) -> anyhow::Result<()> {
         generated = initialise_first(&path, given.clone(), &options).await?;
     }
 
+    if takeover::is_needed(&path) {
+        let (storage, intake) = (&options.storage, &options.takeover.intake);
+        tokio::select! {
+            taken = takeover::run(&path, storage, intake, &options.limits) => taken?,
+            () = first_of(&mut signals) => {
+                info!("stopped; the takeover goes on at the next start");
+                return Ok(());
+            }
+        }
+    }
     let directory = ServerDir::open(&path)?;
+    takeover::check_unchanged(&path, &options.storage)?;
     let secret = read_secret(&options, &directory)?;
     let stores = directory.open_stores(&options.limits)?;
     let users = Arc::new(UserCache::new(options.limits.user_cache_items));
@@ -320,12 +339,19 @@ or once for all, in pip.conf:
     ))
 }
 
+async fn first_of((interrupted, terminated): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
 /// Serves until SIGINT or SIGTERM, and until the requests under way are finished or a second signal comes. Meanwhile
 /// the token key is derived, behind the first requests.
 async fn run_until_signal(
     server: actix_web::dev::Server,
     authenticator: &Authenticator,
-    (mut interrupted, mut terminated): (Signal, Signal),
+    mut signals: (Signal, Signal),
 ) -> anyhow::Result<()> {
     let handle = server.handle();
     let mut serving = tokio::task::spawn_local(server);
@@ -337,16 +363,14 @@ async fn run_until_signal(
                 result.context("logins are not possible")?;
                 prepared = true;
             }
-            _ = interrupted.recv() => break,
-            _ = terminated.recv() => break,
+            () = first_of(&mut signals) => break,
         }
     }
     info!("stopping; a second signal does not wait for requests under way");
     let graceful = handle.stop(true);
     tokio::select! {
         () = graceful => {}
-        _ = interrupted.recv() => handle.stop(false).await,
-        _ = terminated.recv() => handle.stop(false).await,
+        () = first_of(&mut signals) => handle.stop(false).await,
     }
     Ok(serving.await.context("the server panicked")??)
 }

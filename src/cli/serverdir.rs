@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! .nodeinfo           uuid and role, as devpi keeps them
+//! takeover.json       which state of devpi-server was taken over, while that still lies beside ours
 //! .lock               held while a process works on the directory
 //! .secret             secret of the login tokens, where `--init` made one
 //! wheelhouse.sqlite   metadata
@@ -25,12 +26,13 @@ use crate::config::{LimitOptions, StorageOptions};
 use crate::domain::Registry;
 use crate::domain::acl::AccessPolicy;
 use crate::domain::stale::StaleObserver;
+use crate::dump::serverdir::{DATABASE as OLD_DATABASE, DATABASE_WITH_FILES, is_old};
 use crate::mirror::{MirrorOptions, Mirrors};
 use crate::storage::StorageError;
 use crate::storage::files::FileStore;
 use crate::storage::fs::DirectoryStore;
-use crate::storage::meta::MetaStore;
-use crate::storage::sqlite::SqliteStore;
+use crate::storage::meta::{MetaStore, Snapshot};
+use crate::storage::sqlite::{SqliteReader, SqliteStore};
 
 const NODEINFO: &str = ".nodeinfo";
 const LOCK: &str = ".lock";
@@ -39,9 +41,6 @@ const DATABASE: &str = "wheelhouse.sqlite";
 
 /// The database while it is being made.
 const UNFINISHED_DATABASE: &str = "unfinished.sqlite";
-
-/// A file of devpi-server that ours does not have.
-const DEVPI_MARK: &str = ".serverversion";
 
 /// The length of a node's uuid in bytes.
 const UUID_BYTES: usize = 16;
@@ -55,6 +54,33 @@ pub(super) struct NodeInfo {
     pub(super) role: String,
 }
 
+/// A directory with data that is only read, whether or not a server works on it.
+pub(super) struct Reading {
+    meta: SqliteReader,
+    files: DirectoryStore,
+}
+
+impl Reading {
+    /// Opens a directory with data. Blocks.
+    pub(super) fn open(path: &Path, limits: &LimitOptions) -> anyhow::Result<Self> {
+        check_present(path)?;
+        let database = path.join(DATABASE);
+        let meta = SqliteReader::open(&database, limits.sqlite())
+            .with_context(|| format!("cannot open the database '{}'", database.display()))?;
+        Ok(Self { meta, files: DirectoryStore::attach(path, limits.directory()) })
+    }
+
+    /// All metadata at one serial.
+    pub(super) async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        self.meta.snapshot().await
+    }
+
+    /// The contents.
+    pub(super) fn files(&self) -> &dyn FileStore {
+        &self.files
+    }
+}
+
 /// A directory with data, locked for this process.
 pub(super) struct ServerDir {
     path: PathBuf,
@@ -65,8 +91,8 @@ pub(super) struct ServerDir {
 
 /// The stores in a directory.
 pub(super) struct Stores {
-    meta: Arc<dyn MetaStore>,
-    files: Arc<dyn FileStore>,
+    pub(super) meta: Arc<dyn MetaStore>,
+    pub(super) files: Arc<dyn FileStore>,
 }
 
 /// The directory that the options name. Fails for a storage that this server does not have.
@@ -79,6 +105,11 @@ pub(super) fn path(options: &StorageOptions) -> Result<PathBuf, Fatal> {
     Ok(options.serverdir(std::env::home_dir()))
 }
 
+/// Whether there are data of ours in the directory.
+pub(super) fn has_database(path: &Path) -> bool {
+    path.join(DATABASE).exists()
+}
+
 /// Whether there is data in the directory. The database decides: it comes into its place when it is complete.
 pub(super) fn is_initialised(path: &Path) -> bool {
     path.join(DATABASE).exists() || path.join(NODEINFO).exists()
@@ -87,8 +118,6 @@ pub(super) fn is_initialised(path: &Path) -> bool {
 impl ServerDir {
     /// Makes a new directory for `fill` to put data into. It must be absent or as good as empty.
     ///
-    /// The database is made under another name and gets its own when it is complete, so whatever interrupts this
-    /// leaves either no data or all of it.
     pub(super) async fn create(
         path: &Path,
         limits: &LimitOptions,
@@ -104,41 +133,33 @@ impl ServerDir {
         let _lock = lock(path)?;
         // Again, now that nobody else can be doing the same.
         check_absent(path)?;
-        let unfinished = path.join(UNFINISHED_DATABASE);
-        for suffix in ["", "-wal", "-shm"] {
-            remove_if_there(&path.join(format!("{UNFINISHED_DATABASE}{suffix}")))?;
+        remove_if_there(&path.join(NODEINFO))?;
+        let made = make_database(path, limits, fill).await;
+        if made.is_err() {
+            // What is left of an attempt that failed would only be in the way of the next one.
+            for name in ["files", "incoming", "unconfirmed"] {
+                fs::remove_dir_all(path.join(name))?;
+            }
+            remove_if_there(&path.join(LOCK))?;
         }
-        fill(open_stores(path, &unfinished, limits)?).await?;
-        let log = path.join(format!("{UNFINISHED_DATABASE}-wal"));
-        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            return Err(Fatal::new(format!(
-                "the new database in '{}' could not be finished",
-                path.display()
-            ))
-            .into());
-        }
-        write_nodeinfo(path)?;
-        fs::rename(&unfinished, path.join(DATABASE))?;
-        Ok(File::open(path)?.sync_all()?)
+        made
+    }
+
+    /// Makes the data of a directory in which there is something else that `fill` makes them of.
+    pub(super) async fn convert(
+        path: &Path,
+        limits: &LimitOptions,
+        fill: impl AsyncFnOnce(Stores) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let _lock = lock(path)?;
+        check_absent(path)?;
+        make_database(path, limits, fill).await
     }
 
     /// Opens a directory with data.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        if path.join(DEVPI_MARK).exists() {
-            let text = format!(
-                "The path '{shown}' contains data of the Python devpi-server, which this server can't take over yet."
-            );
-            return Err(Fatal::new(text).into());
-        }
-        if !is_initialised(path) {
-            let text =
-                format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
-            return Err(Fatal::new(text).into());
-        }
-        if !path.join(DATABASE).exists() {
-            return Err(Fatal::new(format!("No sqlite storage found in {shown}.")).into());
-        }
+        check_present(path)?;
         let lock = lock(path)?;
         if !path.join(NODEINFO).exists() {
             // Lost by a copy without hidden files; the data does not depend on it.
@@ -198,6 +219,36 @@ impl Stores {
     }
 }
 
+/// Makes a database under another name, which gets its own when it is complete: whatever interrupts this leaves either
+/// no data or all of it.
+async fn make_database(
+    path: &Path,
+    limits: &LimitOptions,
+    fill: impl AsyncFnOnce(Stores) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let unfinished = path.join(UNFINISHED_DATABASE);
+    let remove_unfinished = || {
+        let mut names =
+            ["", "-wal", "-shm"].map(|suffix| format!("{UNFINISHED_DATABASE}{suffix}")).into_iter();
+        names.try_for_each(|name| remove_if_there(&path.join(name)))
+    };
+    remove_unfinished()?;
+    if let Err(error) = fill(open_stores(path, &unfinished, limits)?).await {
+        remove_unfinished()?;
+        return Err(error);
+    }
+    let log = path.join(format!("{UNFINISHED_DATABASE}-wal"));
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let text = format!("the new database in '{}' could not be finished", path.display());
+        return Err(Fatal::new(text).into());
+    }
+    if !path.join(NODEINFO).exists() {
+        write_nodeinfo(path)?;
+    }
+    fs::rename(&unfinished, path.join(DATABASE))?;
+    Ok(File::open(path)?.sync_all()?)
+}
+
 fn open_stores(path: &Path, database: &Path, limits: &LimitOptions) -> anyhow::Result<Stores> {
     let meta = SqliteStore::open(database, limits.sqlite())
         .with_context(|| format!("cannot open the database '{}'", database.display()))?;
@@ -230,9 +281,33 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     }
 }
 
-fn check_absent(path: &Path) -> Result<(), Fatal> {
+/// Refuses a directory without data, and says what it may lack.
+fn check_present(path: &Path) -> Result<(), Fatal> {
+    let shown = path.display();
     if path.join(DATABASE).exists() {
-        let text = format!("The path '{}' already contains devpi-server data.", path.display());
+        return Ok(());
+    }
+    if !is_initialised(path) {
+        let text = format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
+        return Err(Fatal::new(text));
+    }
+    if is_old(path) {
+        let text = format!(
+            "The path '{shown}' contains data of the Python devpi-server, which devpi-server takes over when it starts."
+        );
+        return Err(Fatal::new(text));
+    }
+    if [OLD_DATABASE, DATABASE_WITH_FILES].iter().any(|name| path.join(name).exists()) {
+        return Err(not_ours(path));
+    }
+    Err(Fatal::new(format!("No sqlite storage found in {shown}.")))
+}
+
+/// Refuses a directory with data.
+pub(super) fn check_absent(path: &Path) -> Result<(), Fatal> {
+    if path.join(DATABASE).exists() {
+        // As devpi, which shows the path as Python does.
+        let text = format!("The path PosixPath('{}') already contains devpi-server data.", path.display());
         return Err(Fatal::new(text));
     }
     Ok(())
@@ -250,15 +325,19 @@ fn check_empty(path: &Path) -> anyhow::Result<()> {
             foreign += 1;
         }
     }
-    if foreign > 1 || path.join(DEVPI_MARK).exists() {
-        let text = format!(
-            "serverdir {} is non-empty and misses devpi-server meta information. You need to specify an empty \
-             directory or a directory that was previously managed by devpi-server>=1.2",
-            path.display()
-        );
-        return Err(Fatal::new(text).into());
+    if foreign > 1 || is_old(path) {
+        return Err(not_ours(path).into());
     }
     Ok(())
+}
+
+/// The directory is somebody else's, as far as can be told.
+fn not_ours(path: &Path) -> Fatal {
+    Fatal::new(format!(
+        "serverdir {} is non-empty and misses devpi-server meta information. You need to specify an empty directory \
+         or a directory that was previously managed by devpi-server>=1.2",
+        path.display()
+    ))
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {

@@ -8,10 +8,12 @@ mod listen;
 mod mirror;
 mod security;
 mod storage;
+mod takeover;
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tracing::warn;
 
 pub use files::{ConfigFileError, Layered, layer};
 pub use limits::LimitOptions;
@@ -19,6 +21,7 @@ pub use listen::{ListenError, ListenOptions};
 pub use mirror::{CredentialsError, MirrorOptions};
 pub use security::SecurityOptions;
 pub use storage::{InitOptions, Role, StorageOptions};
+pub use takeover::{IntakeOptions, TakeoverOptions};
 
 /// Options that all programs have.
 #[derive(Args, Clone, Debug)]
@@ -49,11 +52,27 @@ pub enum LogFormat {
     Json,
 }
 
+/// Options of all of devpi's programs that work on stored data, and have no meaning here.
+#[derive(Args, Clone, Debug)]
+pub struct UnusedStorageOptions {
+    #[arg(long, value_name = "N", hide = true)]
+    keyfs_cache_size: Option<u64>,
+}
+
+impl UnusedStorageOptions {
+    /// Logs what stands in the place of those that were given.
+    pub fn explain(&self) {
+        if self.keyfs_cache_size.is_some() {
+            warn!("--keyfs-cache-size has no effect: see --page-cache-size and --file-cache-items");
+        }
+    }
+}
+
 /// Options of devpi-server for what this server has not yet; accepted so that existing command lines keep working.
 #[derive(Args, Clone, Debug)]
 pub struct UnusedOptions {
-    #[arg(long, value_name = "N", hide = true)]
-    keyfs_cache_size: Option<u64>,
+    #[command(flatten)]
+    storage: UnusedStorageOptions,
     #[arg(long, value_name = "N", hide = true)]
     profile_requests: Option<u64>,
     #[arg(long, value_name = "SECONDS", hide = true)]
@@ -63,13 +82,14 @@ pub struct UnusedOptions {
 }
 
 impl UnusedOptions {
-    /// The names of those that were given and would do something in devpi-server.
-    pub fn given(&self) -> Vec<&'static str> {
-        let given = [
-            ("--keyfs-cache-size", self.keyfs_cache_size.is_some()),
-            ("--profile-requests", self.profile_requests.is_some_and(|count| count > 0)),
-            ("--proxy-timeout", self.proxy_timeout.is_some()),
-        ];
-        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    /// Logs what stands in the place of those that were given and would do something in devpi-server.
+    pub fn explain(&self) {
+        self.storage.explain();
+        if self.profile_requests.is_some_and(|count| count > 0) {
+            warn!("--profile-requests has no effect: use a profiler of the system, such as perf");
+        }
+        if self.proxy_timeout.is_some() {
+            warn!("--proxy-timeout has no effect: this server has no replicas yet");
+        }
     }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// The storage of devpi-server when nothing else is said.
+const DEFAULT_STORAGE: &str = "sqlite";
+
 /// Where data is.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Storage")]
@@ -13,7 +16,7 @@ pub struct StorageOptions {
     pub serverdir: String,
 
     /// How metadata are stored. There is one way so far.
-    #[arg(long, value_name = "NAME", default_value = "sqlite", hide = true)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_STORAGE, hide = true)]
     pub storage: String,
 
     /// Role of this node.
@@ -43,6 +46,11 @@ impl StorageOptions {
             (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
             _ => PathBuf::from(&self.serverdir),
         }
+    }
+
+    /// The name of the storage if it is another one than the default, without its settings.
+    pub fn named_backend(&self) -> Option<&str> {
+        Some(self.backend()).filter(|name| *name != DEFAULT_STORAGE)
     }
 
     /// The name of the storage, without its settings.

@@ -116,6 +116,15 @@ impl IndexConfig {
         Self(settings).updated(asked, UnknownKeys::Refuse)
     }
 
+    /// The configuration of an index that comes from another server: what is unknown here is kept.
+    pub fn import(owner: &str, mut asked: IndexSettings) -> Result<Self, ConfigError> {
+        let kind = asked.shift_remove("type").filter(|kind| *kind != STAGE);
+        let mut known = Map::new();
+        known.extend(kind.map(|kind| ("type".to_owned(), kind)));
+        let defaults = Self::create(owner, &known)?.config;
+        Ok(defaults.updated(asked, UnknownKeys::Keep)?.config)
+    }
+
     /// All keys and values.
     pub fn settings(&self) -> &IndexSettings {
         &self.0

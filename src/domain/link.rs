@@ -95,7 +95,7 @@ pub(super) fn put_link(change: &mut ChangeSet, index: &IndexName, old: Option<Li
 fn count_overwrites(log: &[LogEntry]) -> u64 {
     let counts = log.iter().map(|entry| match entry {
         LogEntry::Overwrite { count, .. } => *count,
-        LogEntry::Upload { .. } | LogEntry::Push { .. } => 0,
+        LogEntry::Upload { .. } | LogEntry::Push { .. } | LogEntry::Other(_) => 0,
     });
     counts.sum()
 }

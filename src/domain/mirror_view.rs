@@ -151,6 +151,6 @@ impl ShownPage {
 }
 
 /// The version that the name of a file tells.
-pub(super) fn version_of(file_name: &str) -> &str {
+pub fn version_of(file_name: &str) -> &str {
     split_file_name(file_name).version
 }

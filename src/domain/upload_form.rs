@@ -171,7 +171,8 @@ pub(super) fn check_form(form: &UploadForm, file_name: &str) -> Result<NewReleas
     Ok(release)
 }
 
-fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<str>), MetadataError> {
+/// The project and the version that metadata name, if both are good for an upload.
+pub fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<str>), MetadataError> {
     let (name, version) = (metadata.text("name"), metadata.text("version"));
     if name.is_empty() {
         return Err(NameError::Missing.into());

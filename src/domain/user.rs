@@ -84,7 +84,7 @@ pub enum NameError {
 }
 
 /// Checks the name of a new user (`kind` is `username`) or index (`indexname`).
-pub(super) fn check_name(kind: &'static str, name: &str) -> Result<(), NameError> {
+pub fn check_name(kind: &'static str, name: &str) -> Result<(), NameError> {
     let allowed = |character: char| {
         character.is_ascii_alphanumeric() || "-.@_\u{7f}".contains(character) || !character.is_ascii()
     };

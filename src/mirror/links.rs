@@ -77,7 +77,7 @@ pub fn candidates(file_name: &str) -> Vec<String> {
 }
 
 /// Those of the paths of a page whose file names do not speak of the project.
-pub(super) fn odd_paths(project: &ProjectName, page: &MirrorPage) -> Vec<StoredPath> {
+pub fn odd_paths(project: &ProjectName, page: &MirrorPage) -> Vec<StoredPath> {
     let speaks =
         |file: &&MirrorFile| candidates(&file.read.file_name).iter().any(|name| name == project.normal());
     page.files.iter().filter(|file| !speaks(file)).map(|file| file.path.clone()).collect()

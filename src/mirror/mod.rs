@@ -51,7 +51,7 @@ use crate::storage::model::{IndexName, StoredPath};
 
 pub use documents::Document;
 pub use error::{FetchError, MirrorError, UpstreamError};
-pub use links::{candidates, main_hash};
+pub use links::{candidates, main_hash, odd_paths};
 pub use logins::{LoginLineError, Logins};
 pub use names::ListedNames;
 pub use settings::{Login, Mirror, MirrorSettings};

@@ -31,7 +31,9 @@ pub struct Staleness {
 }
 
 impl Staleness {
+    /// `since` may be the beginning of time: of a page that comes from devpi-server nobody knows when it was checked.
     pub(super) fn new(since: Option<Timestamp>, error: &UpstreamError) -> Self {
+        let since = since.filter(|since| *since > Timestamp::UNIX_EPOCH);
         Self { since, reason: error.to_string().into() }
     }
 }

@@ -141,6 +141,11 @@ impl NamedHasher {
         }))
     }
 
+    /// SHA-256.
+    pub fn sha256() -> Self {
+        Self(Box::<sha2::Sha256>::default())
+    }
+
     /// Takes the next piece.
     pub fn update(&mut self, piece: &[u8]) {
         self.0.update(piece);

@@ -5,6 +5,7 @@
 //! Whatever happens in between, a later start finds either a confirmed content or one that it can settle.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,11 +24,30 @@ pub trait FileStore: Send + Sync {
     /// Opens a content for reading; `None` where it is not there.
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError>;
 
+    /// Takes a file of the local file system in, whose hash the caller has computed. It is not durable before
+    /// [`FileStore::sync`]. What is there already under this hash stays.
+    async fn take_local(&self, source: &Path, sha256: &Sha256, way: Transfer) -> Result<(), StorageError>;
+
+    /// Gives a content out as a new file of the local file system. Whether it is there.
+    async fn give_local(&self, sha256: &Sha256, target: &Path, way: Transfer) -> Result<bool, StorageError>;
+
+    /// Makes durable what was taken in by [`FileStore::take_local`].
+    async fn sync(&self) -> Result<(), StorageError>;
+
     /// Settles the contents that were kept but, as the process died, not confirmed: those that `references` knows
     /// are confirmed, the others removed. To be called once at the start, before any content is kept.
     ///
     /// Returns how many were removed.
     async fn settle(&self, references: &dyn References) -> Result<usize, StorageError>;
+}
+
+/// How a file comes from one place to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Its bytes are copied.
+    Copy,
+    /// It gets a second name where the file system can do that, else its bytes are copied.
+    Link,
 }
 
 /// Knows which contents are named by links.

@@ -48,6 +48,11 @@ pub trait MetaStore: Send + Sync {
     /// is not there, or a page that is not there, is passed over.
     async fn note(&self, notes: Vec<Note>) -> Result<(), StorageError>;
 
+    /// Puts what comes from another server into its place, in one transaction and in this order, under the serials
+    /// that it had there. For a store that nobody else uses yet: listeners are not told. After an error nothing of
+    /// these records is kept.
+    async fn load(&self, records: Vec<Record>) -> Result<(), StorageError>;
+
     /// Takes no more commits, finishes those under way, and releases all resources.
     async fn close(&self) -> Result<(), StorageError>;
 }
@@ -220,6 +225,17 @@ pub enum Expectation {
     },
 }
 
+/// Something that comes from another server. See [`MetaStore::load`].
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// What an operation makes, and the serial since which it is so.
+    Made(Serial, Box<Operation>),
+    /// A path whose file was removed by a serial. It stays known as a removed one.
+    FormerFile(Serial, StoredPath),
+    /// An entry of the change log. The next commit gets a serial above those of all entries.
+    Change(Change),
+}
+
 /// One step of a change set. What it names must exist where it changes or removes something.
 #[derive(Clone, Debug)]
 pub enum Operation {
@@ -231,6 +247,8 @@ pub enum Operation {
     PutIndex(IndexName, IndexSettings),
     /// Removes an index with all its projects.
     RemoveIndex(IndexName),
+    /// Creates a project without releases, if it is not there.
+    PutProject(IndexName, ProjectName),
     /// Creates a release or changes its metadata, and creates its project where needed.
     PutRelease {
         /// The index of the project.

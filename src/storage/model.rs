@@ -192,6 +192,9 @@ pub enum LogEntry {
         /// To which index.
         dst: IndexName,
     },
+    /// Something that another release of devpi-server noted; as it did.
+    #[serde(untagged)]
+    Other(Map<String, Value>),
 }
 
 /// The record that ties a release to a stored file.

@@ -75,6 +75,25 @@ const LAYERS: &[Layer] = &[
         ],
         foreign: &[HTTP, SQL, "reqwest"],
     },
+    // The databases of devpi-server are read here and nowhere else.
+    Layer { module: "dump::serverdir", may_import: &["dump::serverdir", "version"], foreign: &[HTTP] },
+    Layer {
+        module: "dump",
+        may_import: &[
+            "archive",
+            "ascii_json",
+            "domain",
+            "mirror",
+            "pep",
+            "storage::StorageError",
+            "storage::files",
+            "storage::meta",
+            "storage::mirrored",
+            "storage::model",
+            "version",
+        ],
+        foreign: &[HTTP, SQL],
+    },
     Layer {
         module: "auth",
         may_import: &["ascii_json", "clock", "domain", "pep", "storage::StorageError", "storage::model"],

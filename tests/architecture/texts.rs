@@ -17,9 +17,12 @@ const STATEMENTS: [&str; 9] =
 const UNFINISHED: [&str; 4] =
     [concat!("#[ign", "ore"), concat!("to", "do!"), concat!("unimpl", "emented!"), concat!("FIX", "ME")];
 
-/// SQL outside of the backend that speaks it.
+/// Where SQL is spoken: to the own database, and to that of devpi-server.
+const SQL_PLACES: [&str; 2] = ["storage/sqlite/", "dump/serverdir/"];
+
+/// SQL outside of the parts that speak it.
 fn foreign_sql(source: &Source) -> Vec<String> {
-    if source.path.starts_with("storage/sqlite/") {
+    if SQL_PLACES.iter().any(|place| source.path.starts_with(place)) {
         return Vec::new();
     }
     let texts = channels(&source.text).texts;

@@ -144,6 +144,7 @@ fn render_log_entry(entry: &LogEntry) -> Value {
         LogEntry::Push { who, when, src, dst } => {
             json!({"what": "push", "who": who, "when": render_time(*when), "src": src, "dst": dst})
         }
+        LogEntry::Other(fields) => fields.clone().into(),
     }
 }
 

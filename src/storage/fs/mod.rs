@@ -12,6 +12,7 @@
 mod blob;
 mod incoming;
 mod lease;
+mod local;
 mod received;
 
 use std::fs;
@@ -26,7 +27,7 @@ use self::blob::DirectoryFile;
 use self::incoming::DirectoryIncomingFile;
 use self::lease::Leases;
 use super::StorageError;
-use super::files::{FileStore, IncomingFile, References, StoredFile};
+use super::files::{FileStore, IncomingFile, References, StoredFile, Transfer};
 use crate::pep::digest::Sha256;
 
 /// A [`FileStore`] in a directory of the local file system.
@@ -68,6 +69,12 @@ impl DirectoryStore {
         sync_directory(directory)?;
         Ok(Self { layout: Arc::new(layout), leases: Arc::default(), limits })
     }
+
+    /// A store that is only read, and that another process may be working on.
+    pub fn attach(directory: &Path, limits: DirectoryLimits) -> Self {
+        let layout = Layout { root: directory.to_owned() };
+        Self { layout: Arc::new(layout), leases: Arc::default(), limits }
+    }
 }
 
 #[async_trait]
@@ -82,6 +89,21 @@ impl FileStore for DirectoryStore {
         let path = self.layout.file(sha256);
         let file = spawn_blocking(move || DirectoryFile::open(&path)).await??;
         Ok(file.map(|file| Box::new(file) as Box<dyn StoredFile>))
+    }
+
+    async fn take_local(&self, source: &Path, sha256: &Sha256, way: Transfer) -> Result<(), StorageError> {
+        let (layout, source, sha256) = (Arc::clone(&self.layout), source.to_owned(), *sha256);
+        spawn_blocking(move || Ok(local::take(&layout, &source, &sha256, way)?)).await?
+    }
+
+    async fn give_local(&self, sha256: &Sha256, target: &Path, way: Transfer) -> Result<bool, StorageError> {
+        let (source, target) = (self.layout.file(sha256), target.to_owned());
+        spawn_blocking(move || Ok(local::give(&source, &target, way)?)).await?
+    }
+
+    async fn sync(&self) -> Result<(), StorageError> {
+        let layout = Arc::clone(&self.layout);
+        spawn_blocking(move || Ok(local::sync(&layout)?)).await?
     }
 
     async fn settle(&self, references: &dyn References) -> Result<usize, StorageError> {

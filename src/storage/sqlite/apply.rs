@@ -11,11 +11,48 @@ use super::{mirror, read};
 use crate::pep::digest::Sha256;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
-use crate::storage::meta::{ChangeSet, CommitError, ExistingMetadata, Expectation, Operation, Refetch};
+use crate::storage::meta::{
+    ChangeSet, CommitError, ExistingMetadata, Expectation, Operation, Record, Refetch,
+};
 use crate::storage::mirrored::MirrorPage;
 use crate::storage::model::{
     IndexName, IndexSettings, Link, Relation, Serial, StoredPath, Touched, UserRecord,
 };
+
+/// Puts a record of another server into its place.
+pub(super) fn load(connection: &Connection, record: &Record) -> Result<(), StorageError> {
+    match record {
+        Record::Made(serial, operation) => match Application::new(connection, *serial).operate(operation) {
+            Ok(()) => Ok(()),
+            Err(CommitError::Outdated) => {
+                Err(StorageError::Failed(format!("a record has no place: {operation:?}").into()))
+            }
+            Err(CommitError::Storage(error)) => Err(error),
+        },
+        Record::FormerFile(serial, path) => {
+            let sql = "INSERT OR REPLACE INTO former_files (path, removed_at) VALUES (?1, ?2)";
+            connection.prepare_cached(sql)?.execute(params![path.as_str(), to_integer(serial.0)])?;
+            Ok(())
+        }
+        Record::Change(change) => {
+            insert_change(connection, change.serial, change.when, change.who.as_deref(), &change.touched)
+        }
+    }
+}
+
+fn insert_change(
+    connection: &Connection,
+    serial: Serial,
+    when: Timestamp,
+    who: Option<&str>,
+    touched: &[Touched],
+) -> Result<(), StorageError> {
+    let sql = "INSERT INTO changes (serial, time, who, touched) VALUES (?1, ?2, ?3, ?4)";
+    let touched = serde_json::to_string(touched)?;
+    let parameters = params![to_integer(serial.0), when.as_microsecond(), who, touched];
+    connection.prepare_cached(sql)?.execute(parameters)?;
+    Ok(())
+}
 
 /// One change set while it is applied.
 pub(super) struct Application<'a> {
@@ -40,15 +77,7 @@ impl<'a> Application<'a> {
         for operation in &change.operations {
             self.operate(operation)?;
         }
-        self.execute(
-            "INSERT INTO changes (serial, time, who, touched) VALUES (?1, ?2, ?3, ?4)",
-            params![
-                to_integer(self.serial.0),
-                change.when.as_microsecond(),
-                change.who,
-                serde_json::to_string(&self.touched).map_err(StorageError::from)?
-            ],
-        )?;
+        insert_change(self.connection, self.serial, change.when, change.who.as_deref(), &self.touched)?;
         Ok(self.touched)
     }
 
@@ -75,6 +104,10 @@ impl<'a> Application<'a> {
             Operation::RemoveUser(user) => self.remove_user(user),
             Operation::PutIndex(index, settings) => self.put_index(index, settings),
             Operation::RemoveIndex(index) => self.remove_index(index),
+            Operation::PutProject(index, project) => {
+                let id = self.ensure_project(index, project)?;
+                self.touch_project(index, project, id)
+            }
             Operation::PutRelease { index, project, version, metadata, existing } => {
                 let project_id = self.ensure_project(index, project)?;
                 let stored = read::list_releases(self.connection, index, project.normal(), Some(version))?;
@@ -335,7 +368,7 @@ impl<'a> Application<'a> {
 
     fn touch_index(&mut self, index: &IndexName) -> Result<(), CommitError> {
         self.execute(
-            "UPDATE users SET changed_at = ?2 WHERE name = ?1 AND removed_at IS NULL",
+            "UPDATE users SET changed_at = max(changed_at, ?2) WHERE name = ?1 AND removed_at IS NULL",
             params![index.user, to_integer(self.serial.0)],
         )?;
         self.touch(Touched::Index(index.clone()));
@@ -356,7 +389,8 @@ impl<'a> Application<'a> {
     /// Something in the project has changed, by which decisions may have to be made anew.
     fn mark_project(&self, id: i64) -> Result<(), CommitError> {
         let serial = to_integer(self.serial.0);
-        self.execute("UPDATE projects SET changed_at = ?2 WHERE id = ?1", params![id, serial])?;
+        let sql = "UPDATE projects SET changed_at = max(changed_at, ?2) WHERE id = ?1";
+        self.execute(sql, params![id, serial])?;
         Ok(())
     }
 

@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tokio::task::spawn_blocking;
 
 use self::snapshot::{Readers, SqliteSnapshot};
 use self::write::Writer;
 use super::StorageError;
-use super::meta::{Change, ChangeSet, Commit, CommitError, CommitListener, MetaStore, Snapshot};
+use super::meta::{Change, ChangeSet, Commit, CommitError, CommitListener, MetaStore, Record, Snapshot};
 use super::mirrored::Note;
 use super::model::Serial;
 
@@ -30,8 +30,12 @@ use super::model::Serial;
 const APPLICATION_ID: i32 = 0x7768_6873;
 
 /// The steps that make the current schema; step n takes a database from version n to n + 1.
-const SCHEMA_STEPS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCHEMA_STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Bounds of an [`SqliteStore`].
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,33 @@ impl SqliteStore {
     }
 }
 
+/// The metadata in an SQLite database that another process may be working on.
+pub struct SqliteReader(Arc<Readers>);
+
+impl SqliteReader {
+    /// Opens a database for reading; it must have been brought up to date by an [`SqliteStore`]. Blocks.
+    pub fn open(path: &Path, limits: SqliteLimits) -> Result<Self, StorageError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        prepare_connection(&connection)?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version != rows::to_integer(SCHEMA_STEPS.len() as u64) {
+            let text = format!(
+                "the database has schema version {version}, this program has {}; start devpi-server of this release on \
+                 it once",
+                SCHEMA_STEPS.len()
+            );
+            return Err(StorageError::Damaged(text));
+        }
+        Ok(Self(Arc::new(Readers::new(path.to_owned(), limits.readers))))
+    }
+
+    /// A view of the database: see [`MetaStore::snapshot`].
+    pub async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        Ok(Box::new(SqliteSnapshot::open(&self.0).await?))
+    }
+}
+
 #[async_trait]
 impl MetaStore for SqliteStore {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
@@ -96,6 +127,10 @@ impl MetaStore for SqliteStore {
 
     async fn note(&self, notes: Vec<Note>) -> Result<(), StorageError> {
         self.writer.note(notes).await
+    }
+
+    async fn load(&self, records: Vec<Record>) -> Result<(), StorageError> {
+        self.writer.load(records).await
     }
 
     async fn close(&self) -> Result<(), StorageError> {

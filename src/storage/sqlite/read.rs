@@ -193,7 +193,12 @@ pub(super) fn get_file(connection: &Connection, path: &StoredPath) -> Result<Fil
         })
     };
     let found = connection.prepare_cached(&sql)?.query_row([path.as_str()], read).optional()?;
-    Ok(found.unwrap_or(FileState::Unknown))
+    if let Some(state) = found {
+        return Ok(state);
+    }
+    let former = "SELECT 1 FROM former_files WHERE path = ?1";
+    let was_there = connection.prepare_cached(former)?.exists([path.as_str()])?;
+    Ok(if was_there { FileState::Removed } else { FileState::Unknown })
 }
 
 pub(super) fn get_document(

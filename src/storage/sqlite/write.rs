@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
 use super::apply::Application;
-use super::{Newest, SqliteLimits, mirror};
+use super::{Newest, SqliteLimits, apply, mirror};
 use crate::storage::StorageError;
-use crate::storage::meta::{ChangeSet, Commit, CommitError, CommitListener};
+use crate::storage::meta::{ChangeSet, Commit, CommitError, CommitListener, Record};
 use crate::storage::mirrored::Note;
 use crate::storage::model::Serial;
 
@@ -18,6 +18,7 @@ use crate::storage::model::Serial;
 enum Request {
     Change { change: Box<ChangeSet>, reply: oneshot::Sender<Result<Commit, CommitError>> },
     Notes { notes: Vec<Note>, reply: oneshot::Sender<Result<(), StorageError>> },
+    Load { records: Vec<Record>, reply: oneshot::Sender<Result<(), StorageError>> },
 }
 
 impl Request {
@@ -30,11 +31,11 @@ impl Request {
                 }
                 let _gone = reply.send(outcome);
             }
-            (Self::Notes { reply, .. }, Outcome::Notes(outcome)) => {
+            (Self::Notes { reply, .. } | Self::Load { reply, .. }, Outcome::Other(outcome)) => {
                 let _gone = reply.send(outcome);
             }
             // An outcome is made for each request, in its kind.
-            (Self::Change { .. }, Outcome::Notes(_)) | (Self::Notes { .. }, Outcome::Change(_)) => {}
+            (Self::Change { .. }, Outcome::Other(_)) | (_, Outcome::Change(_)) => {}
         }
     }
 
@@ -43,7 +44,7 @@ impl Request {
             Self::Change { reply, .. } => {
                 let _gone = reply.send(Err(cause.into()));
             }
-            Self::Notes { reply, .. } => {
+            Self::Notes { reply, .. } | Self::Load { reply, .. } => {
                 let _gone = reply.send(Err(cause));
             }
         }
@@ -53,7 +54,8 @@ impl Request {
 /// What became of a request in a transaction that was committed.
 enum Outcome {
     Change(Result<Commit, CommitError>),
-    Notes(Result<(), StorageError>),
+    /// Of something that gets no serial.
+    Other(Result<(), StorageError>),
 }
 
 /// The handle of the writing thread.
@@ -98,6 +100,12 @@ impl Writer {
     pub(super) async fn note(&self, notes: Vec<Note>) -> Result<(), StorageError> {
         let (reply, outcome) = oneshot::channel();
         self.send(Request::Notes { notes, reply }).await?;
+        outcome.await.map_err(|_| StorageError::Closed)?
+    }
+
+    pub(super) async fn load(&self, records: Vec<Record>) -> Result<(), StorageError> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Request::Load { records, reply }).await?;
         outcome.await.map_err(|_| StorageError::Closed)?
     }
 
@@ -146,6 +154,11 @@ impl WriterThread {
         match outcome {
             Ok(outcomes) => {
                 for (request, outcome) in group.drain(..).zip(outcomes) {
+                    if let (Request::Load { records, .. }, Outcome::Other(Ok(()))) = (&request, &outcome)
+                        && let Some(serial) = last_serial(records)
+                    {
+                        self.newest.set(self.newest.get().map_or(serial, |newest| newest.max(serial)));
+                    }
                     if let Outcome::Change(Ok(commit)) = &outcome {
                         self.newest.set(commit.serial);
                     }
@@ -182,20 +195,16 @@ fn write_group(
         let change = match request {
             Request::Change { change, .. } => change,
             Request::Notes { notes, .. } => {
-                let savepoint = transaction.savepoint()?;
-                match notes.iter().try_for_each(|note| mirror::put_note(&savepoint, note)) {
-                    Ok(()) => {
-                        savepoint.commit()?;
-                        outcomes.push(Outcome::Notes(Ok(())));
-                    }
-                    Err(cause) => {
-                        drop(savepoint);
-                        if transaction.is_autocommit() {
-                            return Err(cause);
-                        }
-                        outcomes.push(Outcome::Notes(Err(cause)));
-                    }
-                }
+                let put =
+                    |connection: &_| notes.iter().try_for_each(|note| mirror::put_note(connection, note));
+                outcomes.push(write_other(&mut transaction, put)?);
+                continue;
+            }
+            Request::Load { records, .. } => {
+                let put =
+                    |connection: &_| records.iter().try_for_each(|record| apply::load(connection, record));
+                outcomes.push(write_other(&mut transaction, put)?);
+                serial = last_serial(records).map_or(serial, |last| serial.max(last.0 + 1));
                 continue;
             }
         };
@@ -218,4 +227,31 @@ fn write_group(
     }
     transaction.commit()?;
     Ok(outcomes)
+}
+
+/// Writes what gets no serial; an error only if the whole transaction has been given up.
+fn write_other(
+    transaction: &mut rusqlite::Transaction<'_>,
+    put: impl FnOnce(&Connection) -> Result<(), StorageError>,
+) -> Result<Outcome, StorageError> {
+    let savepoint = transaction.savepoint()?;
+    match put(&savepoint) {
+        Ok(()) => {
+            savepoint.commit()?;
+            Ok(Outcome::Other(Ok(())))
+        }
+        Err(cause) => {
+            drop(savepoint);
+            if transaction.is_autocommit() { Err(cause) } else { Ok(Outcome::Other(Err(cause))) }
+        }
+    }
+}
+
+/// The highest serial of the entries of the change log among records.
+fn last_serial(records: &[Record]) -> Option<Serial> {
+    let serials = records.iter().filter_map(|record| match record {
+        Record::Change(change) => Some(change.serial),
+        Record::Made(..) | Record::FormerFile(..) => None,
+    });
+    serials.max()
 }

@@ -1,0 +1,248 @@
+//! Taking in contents of another server: each is read once and compared with what is said of it, many at a time.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+use tracing::debug;
+
+use super::serverdir::files::{OldFile, read_row};
+use crate::archive::{self, Limits};
+use crate::pep::digest::{NamedHasher, Sha256};
+use crate::pep::filename;
+use crate::storage::StorageError;
+use crate::storage::files::{FileStore, Transfer};
+
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// How many pieces of a row may be on their way to the store.
+const PIECES_UNDER_WAY: usize = 4;
+
+/// A content that was taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    /// Its hash, which is its key in the store.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The core metadata of a wheel.
+    pub core_metadata: Option<Vec<u8>>,
+}
+
+/// Why a content was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// It is not what is said of it (the text is devpi's).
+    #[error("{algorithm} mismatch, got {got}, expected {expected}")]
+    Hash {
+        /// The algorithm.
+        algorithm: Arc<str>,
+        /// What was computed.
+        got: String,
+        /// What is said.
+        expected: Arc<str>,
+    },
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// How contents are taken in.
+#[derive(Clone)]
+pub struct Intake {
+    /// Where they go; `None` to look at them only.
+    files: Option<Arc<dyn FileStore>>,
+    way: Transfer,
+    archive: Limits,
+    permits: Arc<Semaphore>,
+}
+
+impl Intake {
+    /// Takes in contents, at most so many at once. Without a store they are only looked at.
+    pub fn new(files: Option<Arc<dyn FileStore>>, way: Transfer, archive: Limits, parallel: usize) -> Self {
+        Self { files, way, archive, permits: Arc::new(Semaphore::new(parallel.max(1))) }
+    }
+
+    /// Takes in a content called `name` of which these hashes are said.
+    ///
+    /// One that is in the store already under the SHA-256 that is said is not read again: the store has only what was
+    /// verified, so an interrupted run goes on where it was, and what is in several indexes is read once.
+    pub async fn take(
+        &self,
+        source: OldFile,
+        name: &str,
+        hashes: &[(Arc<str>, Arc<str>)],
+    ) -> Result<Taken, IntakeError> {
+        let _permit = self.permits.acquire().await.map_err(|_| StorageError::Closed)?;
+        if let Some(taken) = self.find_taken(&source, name, hashes).await? {
+            return Ok(taken);
+        }
+        match source {
+            OldFile::Path(path) => self.take_path(path, name, hashes).await,
+            OldFile::Row { database, id } => self.take_row(database, id, name, hashes).await,
+        }
+    }
+
+    async fn find_taken(
+        &self,
+        source: &OldFile,
+        name: &str,
+        hashes: &[(Arc<str>, Arc<str>)],
+    ) -> Result<Option<Taken>, IntakeError> {
+        let Some(files) = &self.files else { return Ok(None) };
+        let said = hashes.iter().find(|(algorithm, _)| &**algorithm == "sha256");
+        let Some(sha256) = said.and_then(|(_, value)| value.parse().ok()) else { return Ok(None) };
+        let Some(stored) = files.open(&sha256).await? else { return Ok(None) };
+        let size = stored.size();
+        let core_metadata = match source {
+            OldFile::Path(path) if filename::is_wheel(name) => {
+                let (path, name, limits) = (path.clone(), name.to_owned(), self.archive);
+                let read = spawn_blocking(move || core_metadata(&path, &name, &limits));
+                read.await.map_err(StorageError::from)?
+            }
+            // Taken out of the row anew: such data are rare.
+            OldFile::Row { .. } if filename::is_wheel(name) => return Ok(None),
+            _ => None,
+        };
+        Ok(Some(Taken { sha256, size, core_metadata }))
+    }
+
+    async fn take_path(
+        &self,
+        path: PathBuf,
+        name: &str,
+        hashes: &[(Arc<str>, Arc<str>)],
+    ) -> Result<Taken, IntakeError> {
+        let (hashes, limits, name, source) = (hashes.to_vec(), self.archive, name.to_owned(), path.clone());
+        let reading = spawn_blocking(move || {
+            let mut hasher = Hasher::new(&hashes);
+            let mut file = File::open(&source).map_err(IntakeError::Unreadable)?;
+            let mut buffer = vec![0; PIECE];
+            loop {
+                match file.read(&mut buffer).map_err(IntakeError::Unreadable)? {
+                    0 => break,
+                    count => hasher.update(&buffer[..count]),
+                }
+            }
+            let (sha256, size) = hasher.finish(&hashes)?;
+            let core_metadata =
+                if filename::is_wheel(&name) { core_metadata(&source, &name, &limits) } else { None };
+            Ok::<_, IntakeError>(Taken { sha256, size, core_metadata })
+        });
+        let taken = reading.await.map_err(StorageError::from)??;
+        if let Some(files) = &self.files {
+            files.take_local(&path, &taken.sha256, self.way).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn take_row(
+        &self,
+        database: PathBuf,
+        id: i64,
+        name: &str,
+        hashes: &[(Arc<str>, Arc<str>)],
+    ) -> Result<Taken, IntakeError> {
+        let hashes = hashes.to_vec();
+        let Some(files) = &self.files else {
+            let judging = spawn_blocking(move || {
+                let mut hasher = Hasher::new(&hashes);
+                let each = |piece: &[u8]| {
+                    hasher.update(piece);
+                    Ok(())
+                };
+                read_row(&database, id, &mut vec![0; PIECE], each).map_err(IntakeError::Unreadable)?;
+                hasher.finish(&hashes)
+            });
+            let (sha256, size) = judging.await.map_err(StorageError::from)??;
+            return Ok(Taken { sha256, size, core_metadata: None });
+        };
+        let (sender, mut pieces) = mpsc::channel(PIECES_UNDER_WAY);
+        let judged = hashes.clone();
+        let reading = spawn_blocking(move || {
+            let mut hasher = Hasher::new(&judged);
+            let each = |piece: &[u8]| {
+                hasher.update(piece);
+                sender.blocking_send(Bytes::copy_from_slice(piece)).map_err(io::Error::other)
+            };
+            read_row(&database, id, &mut vec![0; PIECE], each).map_err(IntakeError::Unreadable)?;
+            hasher.finish(&judged)
+        });
+        let mut incoming = files.receive().await?;
+        while let Some(piece) = pieces.recv().await {
+            incoming.write(piece).await?;
+        }
+        let (sha256, size) = reading.await.map_err(StorageError::from)??;
+        let received = incoming.finish().await?;
+        let (name, limits) = (name.to_owned(), self.archive);
+        let inspecting = spawn_blocking(move || {
+            let metadata = match received.open() {
+                Ok(file) if filename::is_wheel(&name) => read_core_metadata(file, &name, &limits),
+                _ => None,
+            };
+            (received, metadata)
+        });
+        let (received, core_metadata) = inspecting.await.map_err(StorageError::from)?;
+        received.keep().await?.confirm().await?;
+        Ok(Taken { sha256, size, core_metadata })
+    }
+}
+
+/// Computes the SHA-256 of a content, and whatever else is said of it.
+struct Hasher {
+    sha256: NamedHasher,
+    others: Vec<(Arc<str>, NamedHasher)>,
+    size: u64,
+}
+
+/// The name of the hash that every content has.
+const SHA256: &str = "sha256";
+
+impl Hasher {
+    fn new(hashes: &[(Arc<str>, Arc<str>)]) -> Self {
+        let names = hashes.iter().map(|(algorithm, _)| algorithm).filter(|algorithm| &***algorithm != SHA256);
+        let others = names.filter_map(|name| Some((Arc::clone(name), NamedHasher::new(name)?))).collect();
+        Self { sha256: NamedHasher::sha256(), others, size: 0 }
+    }
+
+    fn update(&mut self, piece: &[u8]) {
+        self.sha256.update(piece);
+        self.others.iter_mut().for_each(|(_, hasher)| hasher.update(piece));
+        self.size += piece.len() as u64;
+    }
+
+    fn finish(self, hashes: &[(Arc<str>, Arc<str>)]) -> Result<(Sha256, u64), IntakeError> {
+        let sha256 = self.sha256.finish();
+        let mut computed: Vec<(Arc<str>, String)> = vec![(SHA256.into(), sha256.clone())];
+        computed.extend(self.others.into_iter().map(|(name, hasher)| (name, hasher.finish())));
+        for (algorithm, expected) in hashes {
+            let Some((_, got)) = computed.iter().find(|(name, _)| name == algorithm) else { continue };
+            if **expected != **got {
+                let (algorithm, expected) = (Arc::clone(algorithm), Arc::clone(expected));
+                return Err(IntakeError::Hash { algorithm, got: got.clone(), expected });
+            }
+        }
+        let sha256 = sha256.parse().map_err(|error| IntakeError::Unreadable(io::Error::other(error)))?;
+        Ok((sha256, self.size))
+    }
+}
+
+/// The core metadata of a wheel. devpi takes wheels that nobody can open, and so there are such.
+fn core_metadata(path: &Path, name: &str, limits: &Limits) -> Option<Vec<u8>> {
+    read_core_metadata(File::open(path).ok()?, name, limits)
+}
+
+fn read_core_metadata(file: File, name: &str, limits: &Limits) -> Option<Vec<u8>> {
+    archive::wheel_metadata(file, name, limits).unwrap_or_else(|error| {
+        debug!("{name} has no core metadata: {error}");
+        None
+    })
+}
