@@ -16,7 +16,8 @@ COPY src src
 RUN touch src/lib.rs src/main.rs \
  && cargo build --release --locked \
  && install -D --mode=755 --target-directory=/programs docker-entrypoint.sh \
-    target/release/devpi-server target/release/devpi-init target/release/devpi-passwd target/release/devpi-gen-secret
+    target/release/devpi-server target/release/devpi-init target/release/devpi-import target/release/devpi-export \
+    target/release/devpi-fsck target/release/devpi-passwd target/release/devpi-gen-secret
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="Wheelhouse" \

@@ -8,7 +8,7 @@ export WHEELHOUSE_BIN ?= $(CURDIR)/target/debug
 # cargo-nextest is faster and kinder to read, but cargo itself will do.
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: test lint test-rust test-compat venvs build image bench bench-mirror soak deny clean
+.PHONY: test lint test-rust test-compat venvs build image bench bench-mirror bench-takeover soak deny clean
 
 test: lint test-rust test-compat
 
@@ -40,13 +40,18 @@ bench-mirror: venvs
 	$(CARGO) build --release --locked
 	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench_mirror
 
+bench-takeover: venvs
+	$(CARGO) build --release --locked
+	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench_takeover
+
 bench: venvs
 	$(CARGO) build --release --locked
 	cd compat-tests && WHEELHOUSE_BIN=$(CURDIR)/target/release ../$(VENVS)/clients/bin/python -m bench
 
 soak: build venvs
-	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 MIRROR_FILE_MIB=200 ../$(PYTEST) -n 2 --dist loadfile \
-		test_large_upload.py test_crash.py test_sequences.py test_mirror_load.py
+	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 MIRROR_FILE_MIB=200 TAKEOVER_KILLS=50 IMPORT_KILLS=50 \
+		../$(PYTEST) -n 2 --dist loadfile test_large_upload.py test_crash.py test_sequences.py test_mirror_load.py \
+		test_takeover.py test_dumps.py
 
 deny:
 	$(CARGO) deny check

@@ -49,7 +49,18 @@ def test_version() -> None:
     assert re.search(r"\d+\.\d+", done.stdout)
 
 
-@pytest.mark.parametrize("program", ["devpi-server", "devpi-init", "devpi-passwd", "devpi-gen-secret"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "devpi-server",
+        "devpi-init",
+        "devpi-import",
+        "devpi-export",
+        "devpi-fsck",
+        "devpi-passwd",
+        "devpi-gen-secret",
+    ],
+)
 def test_help(program: str) -> None:
     done = tool(program, "--help")
     assert done.returncode == 0

@@ -8,6 +8,7 @@
 //! - [`config`] - options and where their values come from.
 //! - [`domain`] - the rules, without HTTP and without SQL.
 //! - [`dump`] - data of devpi-server: its directories and dumps.
+//! - [`fsck`] - checking what is stored.
 //! - [`http`] - everything that knows HTTP.
 //! - [`mirror`] - indexes that show what another server has.
 //! - [`outgoing`] - what requests to other servers have in common.
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod dump;
+pub mod fsck;
 pub mod http;
 pub mod mirror;
 pub mod outgoing;

@@ -2,6 +2,7 @@
 
 mod console;
 mod export;
+mod fsck;
 mod gen_secret;
 mod import;
 mod init;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, FromArgMatches};
 
-use super::{export, gen_secret, import, init, passwd, serve};
+use super::{export, fsck, gen_secret, import, init, passwd, serve};
 use crate::config::{ConfigFileError, Layered, layer};
 
 /// The status after a configuration file with the wrong structure (as in devpi).
@@ -20,6 +20,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Some("devpi-init") => start(&arguments, "devpi-init", init::ABOUT, init::run),
         Some("devpi-import") => start(&arguments, "devpi-import", import::ABOUT, import::run),
         Some("devpi-export") => start(&arguments, "devpi-export", export::ABOUT, export::run),
+        Some("devpi-fsck") => start(&arguments, "devpi-fsck", fsck::ABOUT, fsck::run),
         Some("devpi-passwd") => start(&arguments, "devpi-passwd", passwd::ABOUT, passwd::run),
         Some("devpi-gen-secret") => start(&arguments, "devpi-gen-secret", gen_secret::ABOUT, gen_secret::run),
         _ => start(&arguments, "devpi-server", serve::ABOUT, serve::run),

@@ -42,6 +42,9 @@ const DATABASE: &str = "wheelhouse.sqlite";
 /// The database while it is being made.
 const UNFINISHED_DATABASE: &str = "unfinished.sqlite";
 
+/// Where contents are.
+const CONTENTS: [&str; 3] = ["files", "incoming", "unconfirmed"];
+
 /// The length of a node's uuid in bytes.
 const UUID_BYTES: usize = 16;
 
@@ -73,6 +76,11 @@ impl Reading {
     /// All metadata at one serial.
     pub(super) async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
         self.meta.snapshot().await
+    }
+
+    /// What is wrong with the database, by its own means.
+    pub(super) async fn check_database(&self) -> Result<Vec<String>, StorageError> {
+        self.meta.check().await
     }
 
     /// The contents.
@@ -134,11 +142,13 @@ impl ServerDir {
         // Again, now that nobody else can be doing the same.
         check_absent(path)?;
         remove_if_there(&path.join(NODEINFO))?;
+        let new: Vec<PathBuf> =
+            CONTENTS.iter().map(|name| path.join(name)).filter(|path| !path.exists()).collect();
         let made = make_database(path, limits, fill).await;
         if made.is_err() {
             // What is left of an attempt that failed would only be in the way of the next one.
-            for name in ["files", "incoming", "unconfirmed"] {
-                fs::remove_dir_all(path.join(name))?;
+            for directory in new.iter().filter(|directory| directory.exists()) {
+                fs::remove_dir_all(directory)?;
             }
             remove_if_there(&path.join(LOCK))?;
         }
@@ -316,12 +326,13 @@ pub(super) fn check_absent(path: &Path) -> Result<(), Fatal> {
 /// Refuses a directory that somebody else uses. One foreign file is tolerated (as in devpi), and what mounted disks,
 /// secrets and interrupted initialisations bring along.
 fn check_empty(path: &Path) -> anyhow::Result<()> {
-    let tolerated = [LOCK, SECRET, NODEINFO, "lost+found", "files", "incoming", "unconfirmed"];
+    let tolerated = [LOCK, SECRET, NODEINFO, "lost+found"];
     let mut foreign = 0;
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if !tolerated.contains(&name.as_ref()) && !name.starts_with(UNFINISHED_DATABASE) {
+        let is_leftover = CONTENTS.contains(&name.as_ref()) || name.starts_with(UNFINISHED_DATABASE);
+        if !tolerated.contains(&name.as_ref()) && !is_leftover {
             foreign += 1;
         }
     }

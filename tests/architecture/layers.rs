@@ -75,6 +75,7 @@ const LAYERS: &[Layer] = &[
         ],
         foreign: &[HTTP, SQL, "reqwest"],
     },
+    Layer { module: "fsck", may_import: STORAGE, foreign: &[HTTP, SQL] },
     // The databases of devpi-server are read here and nowhere else.
     Layer { module: "dump::serverdir", may_import: &["dump::serverdir", "version"], foreign: &[HTTP] },
     Layer {

@@ -10,6 +10,8 @@ mod directory;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod local;
+#[cfg(test)]
 mod pieces;
 #[cfg(test)]
 mod reading;
@@ -54,6 +56,7 @@ macro_rules! suite {
                 leases::a_content_can_come_again_after_a_discard,
                 leases::leases_discarded_at_once_leave_nothing,
                 leases::rivals_for_one_content_never_lose_it,
+                local::local_files_are_taken_and_given,
                 settling::what_was_not_confirmed_is_settled_at_the_start,
                 settling::what_was_confirmed_is_not_asked_about,
                 settling::a_lease_that_is_dropped_is_settled_later,

@@ -12,6 +12,8 @@ mod expectations;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
+mod loading;
+#[cfg(test)]
 mod mirrors;
 #[cfg(test)]
 mod model;
@@ -79,6 +81,9 @@ macro_rules! suite {
                 mirrors::a_deleted_file_stays_away_until_its_page_changes,
                 mirrors::a_mirror_goes_with_all_that_was_kept_of_it,
                 mirrors::notes_are_kept_without_serials,
+                loading::what_is_loaded_keeps_its_serials,
+                loading::former_files_are_known_as_removed,
+                loading::records_are_loaded_all_or_none,
                 closing::a_closed_store_refuses_work,
                 closing::commits_under_way_are_finished,
                 closing::reopening_keeps_everything,

@@ -156,3 +156,53 @@ pub(super) fn seconds(time: Timestamp) -> String {
 fn http_date(time: Timestamp) -> String {
     httpdate::fmt_http_date(time.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pep::name::ProjectName;
+    use crate::storage::model::{Serial, StoredPath};
+
+    fn link(relation: Relation, version: &str, name: &str, for_path: Option<&str>) -> Stored<Link> {
+        let sha256 = Sha256::of(name.as_bytes());
+        let value = Link {
+            relation,
+            path: StoredPath::new(format!("alice/dev/+f/{name}")),
+            for_path: for_path.map(StoredPath::new),
+            file_name: name.into(),
+            project: ProjectName::from_url("demo"),
+            version: version.into(),
+            sha256,
+            size: 1,
+            uploaded_at: Timestamp::UNIX_EPOCH,
+            core_metadata: None,
+            log: Vec::new(),
+        };
+        Stored { changed_at: Serial(0), value }
+    }
+
+    #[test]
+    fn each_file_has_a_place_of_its_own() {
+        let links = vec![
+            link(Relation::DocZip, "1.0", "demo-1.0.doc.zip", None),
+            link(Relation::DocZip, "2.0", "demo-2.0.doc.zip", None),
+            link(Relation::ToxResult, "1.0", "result", Some("alice/dev/+f/demo-1.0.zip")),
+            link(Relation::ToxResult, "1.0", "lost", Some("alice/dev/+f/nothing")),
+            link(Relation::ReleaseFile, "1.0", "demo-1.0.zip", None),
+        ];
+        let files = of_project(&IndexName::new("alice", "dev"), links);
+        let tested = Sha256::of(b"demo-1.0.zip");
+        let places: Vec<&str> = files.iter().map(|file| file.relpath.as_str()).collect();
+        assert_eq!(
+            places,
+            [
+                "alice/dev/demo/1.0/demo-1.0.zip",
+                &format!("alice/dev/demo/sha256={tested}/result"),
+                "alice/dev/demo-1.0.doc.zip",
+                "alice/dev/demo-2.0.doc.zip",
+            ]
+        );
+        assert_eq!(files[0].entry["entrymapping"]["last_modified"], "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(files[1].entry["for_entrypath"], "alice/dev/+f/demo-1.0.zip");
+    }
+}

@@ -1,5 +1,6 @@
 //! Writes devpi's serialised values, for tests.
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 /// A value as Python knows it.
@@ -73,4 +74,21 @@ pub(crate) fn value(item: &Item, bytes: &mut Vec<u8>) {
             }
         }
     }
+}
+
+/// Values of any kind.
+pub(crate) fn items() -> impl Strategy<Value = Item> {
+    let leaf = prop_oneof![
+        Just(Item::Null),
+        any::<bool>().prop_map(Item::Boolean),
+        any::<i64>().prop_map(Item::Integer),
+        "\\PC{0,8}".prop_map(Item::Text),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Item::List),
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Item::Tuple),
+            prop::collection::vec(("[a-c]{1,3}", inner), 0..6).prop_map(Item::Dict),
+        ]
+    })
 }

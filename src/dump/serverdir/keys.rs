@@ -11,7 +11,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use serde_json::Value;
 
-use super::marshal::{DecodeError, Entry, KeyChange};
+use super::entry::{Entry, KeyChange};
+use super::marshal::DecodeError;
 
 /// How much of the change log is remembered, in bytes: keys that are wanted one after the other tend to be in the same
 /// entries.
@@ -254,5 +255,101 @@ fn explain(path: &Path, cause: rusqlite::Error) -> KeyError {
             KeyError::Database { path, text: cause.to_string() }
         }
         _ => KeyError::Unreadable { path, cause },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dump::serverdir::encode::{self, Item};
+    use serde_json::json;
+
+    /// A change of a key: its path, the serial before, and the new value.
+    type Written<'a> = (&'a str, i64, Item);
+
+    fn text(text: &str) -> Item {
+        Item::Text(text.to_owned())
+    }
+
+    fn entry(changes: &[Written<'_>]) -> Vec<u8> {
+        let changes = changes.iter().map(|(path, back, value)| {
+            (path.to_string(), Item::Tuple(vec![text("USER"), Item::Integer(*back), value.clone()]))
+        });
+        let mut bytes = Vec::new();
+        encode::value(&Item::Tuple(vec![Item::Dict(changes.collect()), Item::List(Vec::new())]), &mut bytes);
+        bytes.push(b'Q');
+        bytes
+    }
+
+    /// A database with these entries.
+    fn database(path: &Path, entries: &[&[Written<'_>]]) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        let schema = "CREATE TABLE changelog (serial INTEGER PRIMARY KEY, data BLOB NOT NULL);
+                      CREATE TABLE kv (key TEXT NOT NULL PRIMARY KEY, keyname TEXT, serial INTEGER);";
+        connection.execute_batch(schema).unwrap();
+        for (serial, changes) in (0..).zip(entries) {
+            append(&connection, serial, changes);
+        }
+        connection
+    }
+
+    fn append(connection: &Connection, serial: i64, changes: &[Written<'_>]) {
+        let insert = "INSERT INTO changelog VALUES (?1, ?2)";
+        connection.execute(insert, params![serial, entry(changes)]).unwrap();
+        for (path, ..) in changes {
+            let replace = "INSERT OR REPLACE INTO kv VALUES (?1, 'USER', ?2)";
+            connection.execute(replace, params![path, serial]).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_state_is_that_of_the_time_of_opening() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let writer = database(
+            &path,
+            &[&[("a", -1, text("1")), ("b", -1, text("1"))], &[("a", 0, text("2"))], &[("b", 0, Item::Null)]],
+        );
+        let mut keys = KeyStore::open(&path).unwrap();
+        append(&writer, 3, &[("a", 1, text("3")), ("c", -1, text("new"))]);
+        assert_eq!((keys.serial(), keys.newest_serial().unwrap()), (2, 3));
+        let found = keys.get("a").unwrap().unwrap();
+        assert_eq!((found.serial, found.value), (1, json!("2")));
+        // Deleted, too new, and never there.
+        for key in ["b", "c", "d"] {
+            assert_eq!(keys.get(key).unwrap(), None, "{key}");
+        }
+        for (serial, key, expected) in [(0, "a", false), (1, "a", true), (0, "b", false), (2, "b", true)] {
+            let entry = keys.entry(serial).unwrap().unwrap();
+            let change = entry.change(key).unwrap();
+            assert_eq!(keys.is_current(&change, serial).unwrap(), expected, "{key} in {serial}");
+        }
+        assert_eq!((keys.count("USER").unwrap(), keys.key_names().unwrap()), (3, vec!["USER".to_owned()]));
+    }
+
+    #[test]
+    fn damage_is_told_with_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let writer =
+            database(&path, &[&[("a", -1, text("1"))], &[("b", -1, text("1"))], &[("c", -1, text("1"))]]);
+        writer.execute_batch("UPDATE changelog SET data = substr(data, 1, 9) WHERE serial = 0").unwrap();
+        writer.execute_batch("UPDATE kv SET serial = 2 WHERE key = 'b'").unwrap();
+        writer.execute_batch("DELETE FROM changelog WHERE serial = 1").unwrap();
+        let mut keys = KeyStore::open(&path).unwrap();
+        let told = |error: KeyError| error.to_string();
+        let shown = path.display();
+        assert_eq!(
+            told(keys.get("a").unwrap_err()),
+            format!("'{shown}' is damaged in serial 0: truncated value at offset 8")
+        );
+        let lost = format!("'{shown}' is damaged: serial 2 lacks the key b");
+        assert_eq!(told(keys.get("b").unwrap_err()), lost);
+        assert_eq!(keys.get("c").unwrap().unwrap().value, json!("1"));
+        // Other storages leave gaps.
+        assert!(keys.entry(1).unwrap().is_none());
+        std::fs::write(&path, "no database at all, but long enough to have a header of one").unwrap();
+        let error = KeyStore::open(&path).err().unwrap().to_string();
+        assert!(error.contains("is damaged: file is not a database"), "{error}");
     }
 }

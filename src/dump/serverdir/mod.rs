@@ -1,10 +1,11 @@
 //! A server directory as devpi-server leaves it on disk (`storage`).
 //!
-//! [`marshal`] reads its serialised values, [`keys`] the database, [`files`] finds contents; [`OldState`] is the whole.
-//! Everything is opened for reading only.
+//! [`marshal`] reads its serialised values, [`entry`] takes its change log apart, [`keys`] knows the database, [`files`]
+//! finds contents; [`OldState`] is the whole. Everything is opened for reading only.
 
 #[cfg(test)]
 pub(crate) mod encode;
+pub mod entry;
 pub mod files;
 pub mod keys;
 pub mod marshal;

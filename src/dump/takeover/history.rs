@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::walk::{Unit, Unwanted, Walk, serial_of};
 use crate::dump::records::FileEntry;
+use crate::dump::serverdir::entry::{Entry, KeyChange};
 use crate::dump::serverdir::keys::{Found, KeyError};
-use crate::dump::serverdir::marshal::{Entry, KeyChange};
 use crate::pep::name::ProjectName;
 use crate::storage::meta::{Change, Operation, Record, Refetch};
 use crate::storage::model::{IndexName, StoredPath, Touched};

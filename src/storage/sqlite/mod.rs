@@ -100,6 +100,11 @@ impl SqliteReader {
     pub async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
         Ok(Box::new(SqliteSnapshot::open(&self.0).await?))
     }
+
+    /// What is wrong with the database: pages, indexes, references.
+    pub async fn check(&self) -> Result<Vec<String>, StorageError> {
+        SqliteSnapshot::open(&self.0).await?.run(read::check).await
+    }
 }
 
 #[async_trait]

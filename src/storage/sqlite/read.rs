@@ -214,6 +214,18 @@ pub(super) fn is_referenced(connection: &Connection, sha256: &Sha256) -> Result<
     Ok(connection.prepare_cached(sql)?.exists([sha256.as_bytes()])?)
 }
 
+/// What SQLite itself finds wrong.
+pub(super) fn check(connection: &Connection) -> Result<Vec<String>, StorageError> {
+    let mut faults: Vec<String> = collect(connection, "PRAGMA integrity_check", [], |row| row.get(0))?;
+    faults.retain(|fault| fault != "ok");
+    let dangling: Vec<String> = collect(connection, "PRAGMA foreign_key_check", [], |row| {
+        let (table, referred): (String, String) = (row.get(0)?, row.get(2)?);
+        Ok(format!("a row of {table} refers to one that is not in {referred}"))
+    })?;
+    faults.extend(dangling);
+    Ok(faults)
+}
+
 pub(super) fn collect<T, C: FromIterator<T>>(
     connection: &Connection,
     sql: &str,
