@@ -504,10 +504,46 @@ def test_other_database_versions(plain: Place, version: str) -> None:
 def test_no_database_version(plain: Place) -> None:
     (plain.serverdir / ".serverversion").unlink()
     expected = (
-        f"fatal: serverdir {plain.serverdir} is non-empty and misses devpi-server meta information. You need to specify an empty "
-        "directory or a directory that was previously managed by devpi-server>=1.2"
+        f"fatal: serverdir {plain.serverdir} is non-empty and misses devpi-server meta information. You need to specify "
+        "an empty directory or a directory that was previously managed by devpi-server>=1.2"
     )
     assert expected in plain.refuses()
+
+
+def test_index_of_a_plugin(plain: Place, tmp_path: Path) -> None:
+    """Without the plugin it is shown as it was, and nothing in it is changed."""
+    key = "alice/.config"
+    user = state.value(plain.serverdir, key)
+    user["indexes"]["dev"]["type"] = "weird"
+    state.append(plain.serverdir, key, "USER", user)
+    for server in (plain.theirs(), plain.ours()):
+        server.start()
+        index = index_of(server, "alice/dev")
+        shown = server.request("GET", "/alice/dev", headers={"Accept": "application/json"}).json()
+        assert shown["result"]["type"] == "weird"
+        assert len(server.files(index, "demo")) > 1
+        path = packages.wheel(tmp_path, "demo", "9.9")
+        answer = server.upload(index, path, "demo", "9.9")
+        assert (answer.status_code, answer.reason) == (403, "no permission to submit")
+        for method, below, body in (("PATCH", "", ["title=x"]), ("DELETE", "/demo/1.0", None), ("DELETE", "/demo", None)):
+            assert server.request(method, f"/alice/dev{below}", auth=index.auth, json=body).status_code == 403, method
+        server.stop()
+
+
+@pytest.mark.ours
+def test_check_while_the_old_server_runs(plain: Place) -> None:
+    """That is when one wants to know."""
+    plain.theirs().start()
+    done = plain.run("--check-takeover")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.ours
+def test_database_without_users(plain: Place) -> None:
+    """Nothing is not taken for everything."""
+    with state.database(plain.serverdir) as connection:
+        connection.execute("DELETE FROM kv")
+    assert "The key .config is missing." in plain.refuses()
 
 
 # The comparison itself

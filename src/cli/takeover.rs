@@ -68,6 +68,10 @@ pub(super) async fn run(
         summary = take_over(state, taking, meta, damaged(intake), Arc::clone(&report)).await?;
         stores.files.sync().await?;
         stores.meta.close().await?;
+        if summary.is_behind {
+            report
+                .fail("devpi-server is still running on this directory: it has written something meanwhile.");
+        }
         judge(&report, intake)?;
         write_note(path, summary.serial)
     })
@@ -98,6 +102,9 @@ pub(super) async fn check(
     let report = Arc::new(Report::new(Box::new(Progress::new("checking", Channel::Output))));
     let looking = Intake::new(None, Transfer::Link, limits.registry().archive, intake.parallel());
     let summary = take_over(state, looking, None, damaged(intake), Arc::clone(&report)).await?;
+    if summary.is_behind {
+        report.warn("devpi-server is running on this directory; it must be stopped before the takeover.");
+    }
     say(&format!("found: {}", describe(&summary, &report)))?;
     judge(&report, intake)?;
     Ok(say("A takeover is possible.")?)
@@ -175,7 +182,7 @@ fn judge(report: &Report, intake: &IntakeOptions) -> Result<(), Fatal> {
 }
 
 fn describe(summary: &Summary, report: &Report) -> String {
-    let Summary { serial, users, indexes, projects, releases, files, bytes, removed_files } = summary;
+    let Summary { serial, users, indexes, projects, releases, files, bytes, removed_files, .. } = summary;
     let warnings = report.warnings();
     format!(
         "serial {serial}, {users} users, {indexes} indexes, {projects} projects, {releases} releases, {files} files \

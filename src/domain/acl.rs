@@ -93,17 +93,19 @@ impl AccessPolicy {
 
     /// Whether the caller may upload to an index. Root may only where it is listed.
     pub fn may_upload(&self, caller: &Caller, config: &IndexConfig) -> bool {
-        caller.is_among(config.acl_upload())
+        !config.is_of_unknown_type() && caller.is_among(config.acl_upload())
     }
 
     /// Whether the caller may upload test results to an index.
     pub fn may_upload_test_results(&self, caller: &Caller, config: &IndexConfig) -> bool {
-        config.acl_toxresult_upload().is_none_or(|listed| caller.is_among(listed))
+        !config.is_of_unknown_type()
+            && config.acl_toxresult_upload().is_none_or(|listed| caller.is_among(listed))
     }
 
     /// Whether the caller may delete projects, releases and files of an index of `owner`.
     pub fn may_delete_content(&self, caller: &Caller, owner: &str, config: &IndexConfig) -> bool {
-        self.may_upload(caller, config) || self.may_change_indexes(caller, owner)
+        !config.is_of_unknown_type()
+            && (self.may_upload(caller, config) || self.may_change_indexes(caller, owner))
     }
 
     /// Under `--restrict-modify`: whether the caller is listed. `None` in the default mode.
@@ -187,5 +189,15 @@ mod tests {
         }
         let deleting = allowed(|caller| policy.may_delete_content(caller, "alice", &config(json!([]))));
         assert_eq!(deleting, ["alice", "root"]);
+    }
+
+    #[test]
+    fn what_only_a_plugin_knows_is_read_only() {
+        let policy = AccessPolicy::default();
+        let settings = json!({"type": "weird", "acl_upload": [":ANONYMOUS:"]});
+        let config = IndexConfig::from_settings(settings.as_object().cloned().unwrap());
+        assert!(allowed(|caller| policy.may_upload(caller, &config)).is_empty());
+        assert!(allowed(|caller| policy.may_upload_test_results(caller, &config)).is_empty());
+        assert!(allowed(|caller| policy.may_delete_content(caller, "alice", &config)).is_empty());
     }
 }

@@ -174,6 +174,9 @@ impl Registry {
         self.check_index_change(caller, index).await?;
         self.change(async |snapshot| {
             let stored = require_index(snapshot, index).await?;
+            if stored.value.is_of_unknown_type() {
+                return Err(IndexError::MayNotChange);
+            }
             let proposal = stored.value.patched(patch)?;
             self.check_size(&proposal.config)?;
             let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())

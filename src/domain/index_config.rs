@@ -159,6 +159,12 @@ impl IndexConfig {
         }
     }
 
+    /// Whether the index is of a type that only a plugin of devpi-server knows. It is shown, and can be deleted, but
+    /// nothing in it is changed, as nobody here knows the rules (as in devpi without the plugin).
+    pub fn is_of_unknown_type(&self) -> bool {
+        self.0.get("type").is_some_and(|kind| kind != STAGE && kind != MIRROR)
+    }
+
     /// The projects (normalised names, or `*` for all) that mirrors may show although the team has them.
     pub fn mirror_whitelist(&self) -> impl Iterator<Item = &str> {
         self.texts("mirror_whitelist")

@@ -61,6 +61,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Paths whose files were removed.
     pub removed_files: u64,
+    /// Whether devpi-server has written something meanwhile, which is not among all this.
+    pub is_behind: bool,
 }
 
 /// Takes the old state over. Without a store everything is looked at in the same way, and nothing written.

@@ -102,10 +102,7 @@ impl Walk {
         // If the units are unwanted, whoever took them has an error to tell.
         if self.walk_users().is_ok() && self.walk_history().is_ok() {
             match self.state.keys.newest_serial() {
-                Ok(newest) if newest != self.summary.serial => self.report.fail(format!(
-                    "devpi-server is still running on this directory: it has written serial {newest} meanwhile."
-                )),
-                Ok(_) => {}
+                Ok(newest) => self.summary.is_behind = newest != self.summary.serial,
                 Err(error) => self.report.fail(error),
             }
         }
@@ -124,7 +121,8 @@ impl Walk {
     }
 
     fn walk_users(&mut self) -> Result<(), Unwanted> {
-        let Some(list) = self.get(".config") else { return Ok(()) };
+        // Every server has at least the user root.
+        let Some(list) = self.require(".config") else { return Ok(()) };
         for user in texts(&list.value) {
             let Some(found) = self.require(&format!("{user}/.config")) else { continue };
             let Value::Object(mut fields) = found.value else {
