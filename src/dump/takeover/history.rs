@@ -4,16 +4,13 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::walk::{Unit, Unwanted, Walk, serial_of};
+use super::walk::{FILE_KINDS, Unit, Unwanted, Walk, serial_of};
 use crate::dump::records::FileEntry;
 use crate::dump::serverdir::entry::{Entry, KeyChange};
 use crate::dump::serverdir::keys::{Found, KeyError};
 use crate::pep::name::ProjectName;
 use crate::storage::meta::{Change, Operation, Record, Refetch};
 use crate::storage::model::{IndexName, StoredPath, Touched};
-
-/// The kinds of keys that are files.
-pub(super) const FILE_KINDS: [&str; 2] = ["STAGEFILE", "PYPIFILE_NOMD5"];
 
 /// How many records go through the channel at once.
 const GROUP: usize = 64;

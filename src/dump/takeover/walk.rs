@@ -25,6 +25,9 @@ use crate::storage::meta::{ExistingMetadata, Operation, Record};
 use crate::storage::mirrored::{MirrorFile, MirrorPage, Validators};
 use crate::storage::model::{IndexName, Link, Relation, Serial, StoredPath};
 
+/// The kinds of keys that are files.
+pub(super) const FILE_KINDS: [&str; 2] = ["STAGEFILE", "PYPIFILE_NOMD5"];
+
 /// Kinds of keys of devpi-server that say nothing that is of use here.
 const UNUSED_KINDS: [&str; 1] = ["MIRRORNAMESINIT"];
 
@@ -36,8 +39,8 @@ const READ_KINDS: [&str; 8] = [
     "PROJVERSIONS",
     "PROJVERSION",
     "PROJSIMPLELINKS",
-    super::history::FILE_KINDS[0],
-    super::history::FILE_KINDS[1],
+    FILE_KINDS[0],
+    FILE_KINDS[1],
 ];
 
 /// The beginning of the keys in a release's metadata that are devpi's own.
@@ -110,7 +113,7 @@ impl Walk {
     }
 
     fn announce(&mut self) {
-        let counts = super::history::FILE_KINDS.map(|kind| self.state.keys.count(kind));
+        let counts = FILE_KINDS.map(|kind| self.state.keys.count(kind));
         let total: Result<Vec<u64>, KeyError> = counts.into_iter().collect();
         self.report.expect(self.or_fail(total).map_or(0, |counts| counts.iter().sum()));
         for kind in self.or_fail(self.state.keys.key_names()).unwrap_or_default() {
