@@ -546,6 +546,47 @@ def test_database_without_users(plain: Place) -> None:
     assert "The key .config is missing." in plain.refuses()
 
 
+def test_links_of_old_releases(plain: Place) -> None:
+    """They have no history, and get none."""
+    key = "alice/dev/demo/1.0/.config"
+    release = state.value(plain.serverdir, key)
+    for link in release["+elinks"]:
+        del link["_log"]
+    state.append(plain.serverdir, key, "PROJVERSION", release)
+    shown = []
+    for server in (plain.theirs(), plain.ours()):
+        server.start()
+        shown.append(server.get("/alice/dev/demo/1.0")["+links"])
+        server.stop()
+    for links in shown:
+        assert len(links) == len(release["+elinks"])
+        assert [link for link in links if "log" in link] == []
+
+
+@pytest.mark.ours
+def test_directory_of_a_replica(plain: Place) -> None:
+    """It is refused before anything is taken over."""
+    file = plain.serverdir / ".nodeinfo"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"role": "replica"}))
+    assert "is that of a replica, which is not supported yet" in plain.refuses()
+    assert not (plain.serverdir / "files").exists()
+    assert plain.run("--check-takeover").returncode == 1
+
+
+@pytest.mark.ours
+def test_listed_file_of_a_mirror_of_which_nothing_is_known(plain: Place) -> None:
+    """The next look at the upstream brings it back; it is no reason not to take the rest over."""
+    path, file = mirror_file(plain)
+    key = path.strip("/")
+    state.append(plain.serverdir, key, "STAGEFILE", None)
+    done = plain.run("--check-takeover")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"warning: Nothing is known of the file {key}" in done.stdout
+    server = plain.ours().start()
+    index, project = key.split("/+f/")[0], packages.module_name(file.name.split("-")[0])
+    assert file.name not in server.simple(index, project)
+
+
 # The comparison itself
 
 

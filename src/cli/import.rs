@@ -10,6 +10,7 @@ use super::console::Fatal;
 use super::init::{Contents, RootPassword, pypi_settings, root_record};
 use super::progress::{Channel, Progress};
 use super::serverdir::{self, ServerDir};
+use super::takeover::damaged;
 use crate::clock::Clock;
 use crate::config::{
     CommonOptions, InitOptions, IntakeOptions, LimitOptions, StorageOptions, UnusedStorageOptions,
@@ -17,7 +18,6 @@ use crate::config::{
 use crate::dump::import::{Import, ImportOptions, ImportSummary, read_list};
 use crate::dump::intake::Intake;
 use crate::dump::report::Report;
-use crate::dump::takeover::Damaged;
 use crate::storage::files::Transfer;
 use crate::telemetry;
 
@@ -65,7 +65,7 @@ async fn run_import(options: Options, path: PathBuf) -> anyhow::Result<()> {
     let import_options = ImportOptions {
         directory: options.directory.clone(),
         skipped_types: options.skip_import_type.clone(),
-        damaged: if options.intake.skip_damaged { Damaged::Skip } else { Damaged::Refuse },
+        damaged: damaged(&options.intake),
         root: root_record(RootPassword::of(&options.init), now).await?,
         root_pypi: (Contents::of(&options.init) == Contents::RootWithPypi).then(pypi_settings),
         now,

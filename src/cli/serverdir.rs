@@ -125,7 +125,6 @@ pub(super) fn is_initialised(path: &Path) -> bool {
 
 impl ServerDir {
     /// Makes a new directory for `fill` to put data into. It must be absent or as good as empty.
-    ///
     pub(super) async fn create(
         path: &Path,
         limits: &LimitOptions,
@@ -147,10 +146,11 @@ impl ServerDir {
         let made = make_database(path, limits, fill).await;
         if made.is_err() {
             // What is left of an attempt that failed would only be in the way of the next one.
-            for directory in new.iter().filter(|directory| directory.exists()) {
-                fs::remove_dir_all(directory)?;
+            let mut directories = new.iter().filter(|directory| directory.exists());
+            let removed = directories.try_for_each(fs::remove_dir_all);
+            if let Err(error) = removed.and_then(|()| remove_if_there(&path.join(LOCK))) {
+                warn!("cannot remove what is left in '{}': {error}", path.display());
             }
-            remove_if_there(&path.join(LOCK))?;
         }
         made
     }
@@ -176,17 +176,7 @@ impl ServerDir {
             warn!("'{shown}/{NODEINFO}' is missing, the server gets a new uuid");
             write_nodeinfo(path)?;
         }
-        let text = fs::read_to_string(path.join(NODEINFO))?;
-        let node: NodeInfo =
-            serde_json::from_str(&text).with_context(|| format!("'{shown}/{NODEINFO}' is damaged"))?;
-        if node.uuid.len() != 2 * UUID_BYTES || hex::decode(&node.uuid).is_err() {
-            return Err(Fatal::new(format!("'{shown}/{NODEINFO}' is damaged: the uuid is none")).into());
-        }
-        if node.role == "replica" {
-            return Err(
-                Fatal::new(format!("'{shown}' is that of a replica, which is not supported yet")).into()
-            );
-        }
+        let node = read_node(path)?;
         Ok(Self { path: path.to_owned(), node, _lock: lock })
     }
 
@@ -229,6 +219,26 @@ impl Stores {
     }
 }
 
+/// Refuses a directory that this server cannot work on, whatever else is there.
+pub(super) fn check_node(path: &Path) -> anyhow::Result<()> {
+    if path.join(NODEINFO).exists() { read_node(path).map(|_| ()) } else { Ok(()) }
+}
+
+fn read_node(path: &Path) -> anyhow::Result<NodeInfo> {
+    let shown = path.display();
+    let text = fs::read_to_string(path.join(NODEINFO))?;
+    let node: NodeInfo =
+        serde_json::from_str(&text).with_context(|| format!("'{shown}/{NODEINFO}' is damaged"))?;
+    if node.uuid.len() != 2 * UUID_BYTES || hex::decode(&node.uuid).is_err() {
+        return Err(Fatal::new(format!("'{shown}/{NODEINFO}' is damaged: the uuid is none")).into());
+    }
+    if node.role == "replica" {
+        let text = format!("'{shown}' is that of a replica, which is not supported yet");
+        return Err(Fatal::new(text).into());
+    }
+    Ok(node)
+}
+
 /// Makes a database under another name, which gets its own when it is complete: whatever interrupts this leaves either
 /// no data or all of it.
 async fn make_database(
@@ -244,7 +254,9 @@ async fn make_database(
     };
     remove_unfinished()?;
     if let Err(error) = fill(open_stores(path, &unfinished, limits)?).await {
-        remove_unfinished()?;
+        if let Err(left) = remove_unfinished() {
+            warn!("cannot remove '{}': {left}", unfinished.display());
+        }
         return Err(error);
     }
     let log = path.join(format!("{UNFINISHED_DATABASE}-wal"));
@@ -255,6 +267,7 @@ async fn make_database(
     if !path.join(NODEINFO).exists() {
         write_nodeinfo(path)?;
     }
+    // Only now is there something to serve.
     fs::rename(&unfinished, path.join(DATABASE))?;
     Ok(File::open(path)?.sync_all()?)
 }
@@ -271,10 +284,15 @@ fn write_nodeinfo(path: &Path) -> anyhow::Result<()> {
     let mut bytes = [0; UUID_BYTES];
     getrandom::fill(&mut bytes)?;
     let node = NodeInfo { uuid: hex::encode(bytes), role: "standalone".to_owned() };
+    write_json(path, NODEINFO, &node)
+}
+
+/// Writes a small file in a directory, whole or not at all.
+pub(super) fn write_json(path: &Path, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(path)?;
-    serde_json::to_writer(&mut file, &node)?;
+    serde_json::to_writer(&mut file, value)?;
     file.as_file().sync_all()?;
-    file.persist(path.join(NODEINFO))?;
+    file.persist(path.join(name))?;
     Ok(File::open(path)?.sync_all()?)
 }
 

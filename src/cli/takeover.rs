@@ -12,14 +12,14 @@ use tracing::{info, warn};
 
 use super::console::{Fatal, say};
 use super::progress::{Channel, Progress};
-use super::serverdir::{ServerDir, has_database};
+use super::serverdir::{self, ServerDir, has_database};
 use crate::clock::Clock;
 use crate::config::{IntakeOptions, LimitOptions, StorageOptions};
-use crate::dump::intake::Intake;
+use crate::dump::intake::{Damaged, Intake};
 use crate::dump::report::Report;
 use crate::dump::serverdir::keys::{KeyError, KeyStore};
-use crate::dump::serverdir::{OLD_NAMES, OldState, StateError, find_database, is_old};
-use crate::dump::takeover::{Damaged, Summary, take_over};
+use crate::dump::serverdir::{OLD_NAMES, OldState, StateError, is_old};
+use crate::dump::takeover::{Summary, take_over};
 use crate::storage::files::Transfer;
 
 /// The file that says which state was taken over.
@@ -51,13 +51,14 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let shown = path.display();
     info!("taking over the data of devpi-server in '{shown}'");
-    if let Err(StateError::Keys(KeyError::HotJournal { .. })) = OldState::open(path, storage.named_backend())
-    {
+    serverdir::check_node(path)?;
+    let mut opened = OldState::open(path, storage.named_backend());
+    if let Err(StateError::Keys(KeyError::HotJournal { path: database })) = &opened {
         info!("rolling back what a server that died has left half written");
-        let database = find_database(path, storage.named_backend()).map_err(fatal)?;
-        KeyStore::recover(&database).map_err(fatal)?;
+        KeyStore::recover(database).map_err(fatal)?;
+        opened = OldState::open(path, storage.named_backend());
     }
-    let state = OldState::open(path, storage.named_backend()).map_err(fatal)?;
+    let state = opened.map_err(fatal)?;
     let report = Arc::new(Report::new(Box::new(Progress::new("taking over", Channel::Log))));
     let mut summary = Summary::default();
     ServerDir::convert(path, limits, async |stores| {
@@ -95,6 +96,7 @@ pub(super) async fn check(
         let text = format!("There are no data of devpi-server in '{}'.", path.display());
         return Err(Fatal::new(text).into());
     }
+    serverdir::check_node(path)?;
     if has_database(path) {
         say("The data of devpi-server have been taken over already; this is about another takeover.")?;
     }
@@ -162,23 +164,19 @@ pub(super) fn check_unchanged(path: &Path, storage: &StorageOptions) -> anyhow::
     .into())
 }
 
-fn damaged(intake: &IntakeOptions) -> Damaged {
+/// What becomes of damaged files.
+pub(super) fn damaged(intake: &IntakeOptions) -> Damaged {
     if intake.skip_damaged { Damaged::Skip } else { Damaged::Refuse }
 }
 
 fn judge(report: &Report, intake: &IntakeOptions) -> Result<(), Fatal> {
-    match report.errors() {
-        0 => Ok(()),
-        count => {
-            let problems = if count == 1 { "1 problem makes" } else { &format!("{count} problems make") };
-            let hint = if intake.skip_damaged {
-                ""
-            } else {
-                " With --skip-damaged, files that are missing or damaged are left out."
-            };
-            Err(Fatal::new(format!("{problems} a takeover impossible, see above.{hint}")))
-        }
-    }
+    let problems = match report.errors() {
+        0 => return Ok(()),
+        1 => "1 problem makes".to_owned(),
+        count => format!("{count} problems make"),
+    };
+    let hint = damaged(intake).hint();
+    Err(Fatal::new(format!("{problems} a takeover impossible, see above.{hint}")))
 }
 
 fn describe(summary: &Summary, report: &Report) -> String {
@@ -192,11 +190,7 @@ fn describe(summary: &Summary, report: &Report) -> String {
 
 fn write_note(path: &Path, serial: i64) -> anyhow::Result<()> {
     let note = Note { serial, time: Clock::system().now() };
-    let mut file = tempfile::NamedTempFile::new_in(path)?;
-    serde_json::to_writer(&mut file, &note)?;
-    file.as_file().sync_all()?;
-    file.persist(path.join(NOTE))?;
-    Ok(())
+    serverdir::write_json(path, NOTE, &note)
 }
 
 fn remove(path: &Path) -> anyhow::Result<bool> {

@@ -17,10 +17,9 @@ use serde_json::{Map, Value};
 
 use self::layout::{Dump, IndexOfDump, Pairs, read_index};
 use self::project::ProjectOfDump;
-use super::intake::Intake;
+use super::intake::{Damaged, Intake};
 use super::records;
 use super::report::Report;
-use super::takeover::Damaged;
 use crate::domain::config_value::ConfigError;
 use crate::domain::index_config::IndexConfig;
 use crate::domain::user::{NameError, check_name};
@@ -173,11 +172,7 @@ impl<'a> Import<'a> {
             }
         }
         if report.errors() > 0 {
-            let hint = match options.damaged {
-                Damaged::Refuse => " With --skip-damaged, files that are missing or damaged are left out.",
-                Damaged::Skip => "",
-            };
-            return Err(ImportError::Incomplete(report.errors(), hint));
+            return Err(ImportError::Incomplete(report.errors(), options.damaged.hint()));
         }
         if orphans.is_empty() {
             return Ok(summary);

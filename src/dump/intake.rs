@@ -23,6 +23,25 @@ const PIECE: usize = 256 * 1024;
 /// How many pieces of a row may be on their way to the store.
 const PIECES_UNDER_WAY: usize = 4;
 
+/// What becomes of files that are missing or not what is said of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damaged {
+    /// They are errors.
+    Refuse,
+    /// They are left out.
+    Skip,
+}
+
+impl Damaged {
+    /// What whoever is told of errors may do, as the end of a sentence about them.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Refuse => " With --skip-damaged, files that are missing or damaged are left out.",
+            Self::Skip => "",
+        }
+    }
+}
+
 /// A content that was taken in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
@@ -30,9 +49,12 @@ pub struct Taken {
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
-    /// The core metadata of a wheel.
-    pub core_metadata: Option<Vec<u8>>,
+    /// The core metadata of a wheel, with their hash.
+    pub core_metadata: Option<CoreMetadata>,
 }
+
+/// The core metadata of a wheel, byte for byte, and their hash.
+pub type CoreMetadata = (Sha256, Vec<u8>);
 
 /// Why a content was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +72,19 @@ pub enum IntakeError {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
-    /// The store failed.
+    /// The store failed, which says nothing about the content.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl IntakeError {
+    /// What is wrong with the content; an error if that is not it.
+    pub fn damage(self) -> Result<String, StorageError> {
+        match self {
+            Self::Storage(error) => Err(error),
+            damage => Ok(damage.to_string()),
+        }
+    }
 }
 
 /// How contents are taken in.
@@ -102,17 +134,23 @@ impl Intake {
         let Some(sha256) = said.and_then(|(_, value)| value.parse().ok()) else { return Ok(None) };
         let Some(stored) = files.open(&sha256).await? else { return Ok(None) };
         let size = stored.size();
-        let core_metadata = match source {
-            OldFile::Path(path) if filename::is_wheel(name) => {
+        match source {
+            OldFile::Path(path) => {
                 let (path, name, limits) = (path.clone(), name.to_owned(), self.archive);
-                let read = spawn_blocking(move || core_metadata(&path, &name, &limits));
-                read.await.map_err(StorageError::from)?
+                let reading = spawn_blocking(move || {
+                    // What the machine lost when it went down, before it was synced, is shorter.
+                    if path.metadata()?.len() != size {
+                        return Ok(None);
+                    }
+                    let core_metadata = core_metadata(&path, &name, &limits)?;
+                    Ok(Some(Taken { sha256, size, core_metadata }))
+                });
+                reading.await.map_err(StorageError::from)?.map_err(IntakeError::Unreadable)
             }
             // Taken out of the row anew: such data are rare.
-            OldFile::Row { .. } if filename::is_wheel(name) => return Ok(None),
-            _ => None,
-        };
-        Ok(Some(Taken { sha256, size, core_metadata }))
+            OldFile::Row { .. } if filename::is_wheel(name) => Ok(None),
+            OldFile::Row { .. } => Ok(Some(Taken { sha256, size, core_metadata: None })),
+        }
     }
 
     async fn take_path(
@@ -133,8 +171,7 @@ impl Intake {
                 }
             }
             let (sha256, size) = hasher.finish(&hashes)?;
-            let core_metadata =
-                if filename::is_wheel(&name) { core_metadata(&source, &name, &limits) } else { None };
+            let core_metadata = core_metadata(&source, &name, &limits).map_err(IntakeError::Unreadable)?;
             Ok::<_, IntakeError>(Taken { sha256, size, core_metadata })
         });
         let taken = reading.await.map_err(StorageError::from)??;
@@ -184,13 +221,10 @@ impl Intake {
         let received = incoming.finish().await?;
         let (name, limits) = (name.to_owned(), self.archive);
         let inspecting = spawn_blocking(move || {
-            let metadata = match received.open() {
-                Ok(file) if filename::is_wheel(&name) => read_core_metadata(file, &name, &limits),
-                _ => None,
-            };
-            (received, metadata)
+            let metadata = read_core_metadata(received.open()?, &name, &limits);
+            Ok::<_, StorageError>((received, metadata))
         });
-        let (received, core_metadata) = inspecting.await.map_err(StorageError::from)?;
+        let (received, core_metadata) = inspecting.await.map_err(StorageError::from)??;
         received.keep().await?.confirm().await?;
         Ok(Taken { sha256, size, core_metadata })
     }
@@ -235,14 +269,18 @@ impl Hasher {
     }
 }
 
-/// The core metadata of a wheel. devpi takes wheels that nobody can open, and so there are such.
-fn core_metadata(path: &Path, name: &str, limits: &Limits) -> Option<Vec<u8>> {
-    read_core_metadata(File::open(path).ok()?, name, limits)
+fn core_metadata(path: &Path, name: &str, limits: &Limits) -> io::Result<Option<CoreMetadata>> {
+    Ok(read_core_metadata(File::open(path)?, name, limits))
 }
 
-fn read_core_metadata(file: File, name: &str, limits: &Limits) -> Option<Vec<u8>> {
-    archive::wheel_metadata(file, name, limits).unwrap_or_else(|error| {
+/// The core metadata of a file that is a wheel. devpi takes wheels that nobody can open, and so there are such.
+fn read_core_metadata(file: File, name: &str, limits: &Limits) -> Option<CoreMetadata> {
+    if !filename::is_wheel(name) {
+        return None;
+    }
+    let body = archive::wheel_metadata(file, name, limits).unwrap_or_else(|error| {
         debug!("{name} has no core metadata: {error}");
         None
-    })
+    });
+    body.map(|body| (Sha256::of(&body), body))
 }

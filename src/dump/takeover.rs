@@ -10,14 +10,14 @@ mod walk;
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
-use futures_util::stream::{StreamExt, poll_fn as stream_of};
+use futures_util::future::try_join_all;
+use futures_util::stream::{LocalBoxStream, StreamExt, poll_fn as stream_of};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::walk::{Fetched, FileOfRelease, Unit, Walk};
-use super::intake::{Intake, IntakeError, Taken};
-use super::records::history_of_import;
+use super::intake::{Damaged, Intake, Taken};
+use super::records::FileEntry;
 use super::report::Report;
 use super::serverdir::OldState;
 use super::serverdir::files::OldFile;
@@ -32,15 +32,6 @@ const WINDOW: usize = 64;
 
 /// How many records go into the store in one transaction, about.
 const BATCH: usize = 512;
-
-/// What becomes of files that are missing or not what is said of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Damaged {
-    /// They are errors.
-    Refuse,
-    /// They are left out.
-    Skip,
-}
 
 /// What was found, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,12 +91,13 @@ struct Processed {
 }
 
 async fn store_all(
-    mut processed: futures_util::stream::LocalBoxStream<'_, Processed>,
+    mut processed: LocalBoxStream<'_, Result<Processed, StorageError>>,
     store: Option<&dyn MetaStore>,
     summary: &mut Summary,
 ) -> Result<(), StorageError> {
     let mut batch = Vec::new();
-    while let Some(mut unit) = processed.next().await {
+    while let Some(unit) = processed.next().await {
+        let mut unit = unit?;
         summary.files += unit.files;
         summary.bytes += unit.bytes;
         batch.append(&mut unit.records);
@@ -131,112 +123,92 @@ struct Worker {
 }
 
 impl Worker {
-    async fn process(&self, unit: Unit) -> Processed {
+    async fn process(&self, unit: Unit) -> Result<Processed, StorageError> {
+        let mut processed = Processed::default();
         match unit {
-            Unit::Records(records) => Processed { records, ..Processed::default() },
+            Unit::Records(records) => processed.records = records,
             Unit::Release { index, release, files } => {
-                let mut processed = Processed { records: vec![release], ..Processed::default() };
-                let all = files.into_iter().map(|file| self.take_release_file(&index, file));
-                for (link, serial, taken) in join_all(all).await.into_iter().flatten() {
+                processed.records.push(release);
+                let all = files.into_iter().map(|file| self.take_release_file(file));
+                for (link, serial, taken) in try_join_all(all).await?.into_iter().flatten() {
                     processed.add_link(&index, link, serial, taken);
                 }
-                processed
             }
             Unit::MirrorProject { records, files } => {
-                let mut processed = Processed { records, ..Processed::default() };
+                processed.records = records;
                 let all = files.into_iter().map(|file| self.take_fetched(file));
-                for (file, taken) in join_all(all).await.into_iter().flatten() {
+                for (file, taken) in try_join_all(all).await?.into_iter().flatten() {
                     processed.add_fetched(file, taken);
                 }
-                processed
             }
         }
+        Ok(processed)
     }
 
     async fn take_release_file(
         &self,
-        index: &IndexName,
         file: FileOfRelease,
-    ) -> Option<(Link, Serial, Taken)> {
-        let FileOfRelease { mut link, serial, source, entry } = file;
-        let path = link.path.clone();
-        let taken = match source {
-            Some(source) => self.take(&path, source, &entry.hashes).await,
-            None => Err(format!("The file for {path} is missing.")),
-        };
-        self.report.advance(1);
-        match taken {
-            Ok(taken) => {
-                link.sha256 = taken.sha256;
-                link.size = taken.size;
-                if link.log.is_empty() {
-                    link.log = history_of_import(index, link.uploaded_at);
-                }
-                Some((link, serial, taken))
-            }
-            Err(text) if self.damaged == Damaged::Skip => {
-                self.report.warn(format!("{text} It is left out."));
+    ) -> Result<Option<(Link, Serial, Taken)>, StorageError> {
+        let FileOfRelease { link, serial, source, entry } = file;
+        Ok(match self.take(&link.path, source, &entry).await? {
+            Ok(taken) => Some((Link { sha256: taken.sha256, size: taken.size, ..link }, serial, taken)),
+            Err(damage) if self.damaged == Damaged::Skip => {
+                self.report.warn(format!("{damage} It is left out."));
                 None
             }
-            Err(text) => {
-                self.report.fail(text);
+            Err(damage) => {
+                self.report.fail(damage);
                 None
             }
-        }
+        })
     }
 
     /// A file of a mirror that is not whole is as good as one that was never fetched.
-    async fn take_fetched(&self, file: Fetched) -> Option<(Fetched, Taken)> {
-        let taken = match file.source.clone() {
-            Some(source) => self.take(&file.path, source, &file.entry.hashes).await,
-            None => Err(format!("The file for {} is missing.", file.path)),
-        };
-        self.report.advance(1);
-        match taken {
+    async fn take_fetched(&self, file: Fetched) -> Result<Option<(Fetched, Taken)>, StorageError> {
+        Ok(match self.take(&file.path, file.source.clone(), &file.entry).await? {
             Ok(taken) => Some((file, taken)),
-            Err(text) => {
-                self.report
-                    .warn(format!("{text} It will be fetched from the upstream when it is asked for."));
+            Err(damage) => {
+                let what_follows = "It will be fetched from the upstream when it is asked for.";
+                self.report.warn(format!("{damage} {what_follows}"));
                 None
             }
-        }
+        })
     }
 
+    /// Takes a content in, or says what is wrong with it.
     async fn take(
         &self,
         path: &StoredPath,
-        source: OldFile,
-        hashes: &[(Arc<str>, Arc<str>)],
-    ) -> Result<Taken, String> {
-        let taken = self.intake.take(source, path.file_name(), hashes).await;
-        taken.map_err(|error| match error {
-            IntakeError::Hash { .. } => format!("{path}: {error}."),
-            error => format!("{path}: {:#}.", anyhow::Error::from(error)),
-        })
+        source: Option<OldFile>,
+        entry: &FileEntry,
+    ) -> Result<Result<Taken, String>, StorageError> {
+        self.report.advance(1);
+        let Some(source) = source else { return Ok(Err(format!("The file for {path} is missing."))) };
+        match self.intake.take(source, path.file_name(), &entry.hashes).await {
+            Ok(taken) => Ok(Ok(taken)),
+            Err(error) => Ok(Err(format!("{path}: {}.", error.damage()?))),
+        }
     }
 }
 
 impl Processed {
     fn add_link(&mut self, index: &IndexName, link: Link, serial: Serial, taken: Taken) {
-        let core_metadata = self.add_document(serial, &taken);
-        let link = Link { core_metadata, ..link };
-        self.add(serial, Operation::AddLink(index.clone(), Box::new(link)));
         self.count(&taken);
+        let link = Link { core_metadata: self.add_document(serial, taken), ..link };
+        self.add(serial, Operation::AddLink(index.clone(), Box::new(link)));
     }
 
     fn add_fetched(&mut self, file: Fetched, taken: Taken) {
-        let core_metadata = self.add_document(file.serial, &taken);
-        let content = FetchedContent { sha256: taken.sha256, size: taken.size, modified: file.modified };
-        let part = FetchedPart::Content(content, core_metadata);
-        let Fetched { index, project, path, serial, .. } = file;
-        self.add(serial, Operation::PutFetched { index, project, path, part });
         self.count(&taken);
+        let content = FetchedContent { sha256: taken.sha256, size: taken.size, modified: file.modified };
+        let Fetched { index, project, path, serial, .. } = file;
+        let part = FetchedPart::Content(content, self.add_document(serial, taken));
+        self.add(serial, Operation::PutFetched { index, project, path, part });
     }
 
-    fn add_document(&mut self, serial: Serial, taken: &Taken) -> Option<Sha256> {
-        let body = taken.core_metadata.as_ref()?;
-        let sha256 = Sha256::of(body);
-        self.add(serial, Operation::PutDocument(sha256, body.clone()));
+    fn add_document(&mut self, serial: Serial, taken: Taken) -> Option<Sha256> {
+        let (sha256, body) = taken.core_metadata?;
+        self.add(serial, Operation::PutDocument(sha256, body));
         Some(sha256)
     }
 

@@ -42,6 +42,22 @@ pub(crate) async fn local_files_are_taken_and_given(place: &dyn Place) {
 }
 
 #[tokio::test]
+async fn what_a_power_cut_has_shortened_is_replaced() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let source = place.path("source");
+    fs::write(&source, "abc").unwrap();
+    let sha256 = Sha256::of(b"abc");
+    for way in [Transfer::Link, Transfer::Copy] {
+        let _absent = fs::remove_file(place.path(&format!("files/ba/{sha256}")));
+        fs::write(place.path(&format!("files/ba/{sha256}")), "").unwrap();
+        store.take_local(&source, &sha256, way).await.unwrap();
+        assert_there(store.as_ref(), "abc").await;
+        assert_eq!(fs::read_to_string(&source).unwrap(), "abc");
+    }
+}
+
+#[tokio::test]
 async fn links_share_the_disk_space() {
     let place = DirectoryPlace::new();
     let store = place.open().await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -13,18 +13,17 @@ use super::layout::{FileOfDump, Pairs};
 use super::{ImportError, ImportOptions, without_own_keys};
 use crate::domain::index_config::{IndexConfig, IndexKind};
 use crate::domain::upload_form::check_metadata;
-use crate::dump::intake::{Intake, IntakeError, Taken};
+use crate::dump::intake::{Damaged, Intake, Taken};
 use crate::dump::records::{FileEntry, history, history_of_import};
 use crate::dump::report::Report;
 use crate::dump::serverdir::files::OldFile;
-use crate::dump::takeover::Damaged;
 use crate::mirror::odd_paths;
-use crate::pep::digest::Sha256;
 use crate::pep::filename::split_file_name;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::pep::simple_read::ReadFile;
+use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, ExistingMetadata, Operation};
 use crate::storage::mirrored::{FetchedContent, FetchedPart, MirrorFile, MirrorPage, Validators};
 use crate::storage::model::{IndexName, Link, Relation, StoredPath};
@@ -65,7 +64,7 @@ impl ProjectOfDump<'_> {
         let releases = self.read_releases(report);
         let files = std::mem::take(&mut self.files);
         let all = files.into_iter().map(|file| self.take(options, intake, report, file));
-        let files: Vec<TakenFile> = join_all(all).await.into_iter().flatten().collect();
+        let files: Vec<TakenFile> = try_join_all(all).await?.into_iter().flatten().collect();
         let count = files.len() as u64;
         match self.config.kind() {
             IndexKind::Mirror => self.put_mirror(&releases, files, change),
@@ -105,10 +104,10 @@ impl ProjectOfDump<'_> {
         intake: &Intake,
         report: &Report,
         file: FileOfDump,
-    ) -> Option<TakenFile> {
+    ) -> Result<Option<TakenFile>, StorageError> {
         let found = self.find(options, intake, &file).await;
         report.advance(1);
-        match found {
+        Ok(match found {
             Ok((relation, name, entry, taken)) => {
                 let version = match &file.version {
                     Some(version) => version.as_str().into(),
@@ -124,7 +123,8 @@ impl ProjectOfDump<'_> {
                 report.fail(text);
                 None
             }
-        }
+            Err(Unusable::Storage(error)) => return Err(error),
+        })
     }
 
     async fn find(
@@ -153,12 +153,7 @@ impl ProjectOfDump<'_> {
         let name: Arc<str> = name.into();
         match intake.take(OldFile::Path(path.clone()), &name, &entry.hashes).await {
             Ok(taken) => Ok((relation, name, entry, taken)),
-            Err(error @ IntakeError::Hash { .. }) => {
-                Err(Unusable::Damaged(format!("{}: {error}", path.display())))
-            }
-            Err(error) => {
-                Err(Unusable::Damaged(format!("{}: {:#}", path.display(), anyhow::Error::from(error))))
-            }
+            Err(error) => Err(Unusable::Damaged(format!("{}: {}", path.display(), error.damage()?))),
         }
     }
 
@@ -213,8 +208,8 @@ impl ProjectOfDump<'_> {
                 continue;
             }
             let Some(link) = self.link(options, &file, &links, report) else { continue };
-            if let Some(body) = file.taken.core_metadata {
-                change.operations.push(Operation::PutDocument(Sha256::of(&body), body));
+            if let Some((sha256, body)) = file.taken.core_metadata {
+                change.operations.push(Operation::PutDocument(sha256, body));
             }
             links.push(link.clone());
             change.operations.push(Operation::AddLink(self.index.clone(), Box::new(link)));
@@ -272,7 +267,7 @@ impl ProjectOfDump<'_> {
             sha256: taken.sha256,
             size: taken.size,
             uploaded_at,
-            core_metadata: taken.core_metadata.as_deref().map(Sha256::of),
+            core_metadata: taken.core_metadata.as_ref().map(|(sha256, _)| *sha256),
             log,
         })
     }
@@ -320,14 +315,14 @@ impl ProjectOfDump<'_> {
             checked_at: Timestamp::UNIX_EPOCH,
         });
         for file in files {
-            let core_metadata = file.taken.core_metadata.as_deref().map(Sha256::of);
+            let core_metadata = file.taken.core_metadata.as_ref().map(|(sha256, _)| *sha256);
             let content = FetchedContent {
                 sha256: file.taken.sha256,
                 size: file.taken.size,
                 modified: file.entry.last_modified.unwrap_or(Timestamp::UNIX_EPOCH),
             };
             let path = StoredPath::for_upload(&self.index, &file.taken.sha256, &file.name);
-            if let Some((sha256, body)) = core_metadata.zip(file.taken.core_metadata) {
+            if let Some((sha256, body)) = file.taken.core_metadata {
                 change.operations.push(Operation::PutDocument(sha256, body));
             }
             change.operations.push(Operation::PutFetched {
@@ -346,6 +341,14 @@ enum Unusable {
     Damaged(String),
     /// What is said of it makes no sense.
     Odd(String),
+    /// That is not it: the store failed.
+    Storage(StorageError),
+}
+
+impl From<StorageError> for Unusable {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
 }
 
 /// Whether the hash that is said of a test result is that of the file that was tested, after which its directory is

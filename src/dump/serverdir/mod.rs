@@ -31,17 +31,21 @@ pub const DATABASE_WITH_FILES: &str = ".sqlite_db";
 pub const FILES: &str = "+files";
 
 /// All that belongs to devpi-server alone and is of no use to us.
-pub const OLD_NAMES: [&str; 10] = [
+pub const OLD_NAMES: [&str; 14] = [
     VERSION_FILE,
     ".event_serial",
-    ".sqlite",
-    ".sqlite-journal",
-    ".sqlite_db",
-    ".sqlite_db-journal",
-    ".indices",
-    "+files",
-    "+h",
     ".event_serial-tmp",
+    DATABASE,
+    ".sqlite-journal",
+    ".sqlite-wal",
+    ".sqlite-shm",
+    DATABASE_WITH_FILES,
+    ".sqlite_db-journal",
+    ".sqlite_db-wal",
+    ".sqlite_db-shm",
+    ".indices",
+    FILES,
+    "+h",
 ];
 
 /// The only layout there is since devpi-server 4.
@@ -101,7 +105,7 @@ pub fn is_old(path: &Path) -> bool {
 
 /// The database of a directory. `storage` is the name that the option `--storage` gives, if it is another one than the
 /// default; without it, the default's database goes before the other one's.
-pub fn find_database(path: &Path, storage: Option<&str>) -> Result<PathBuf, StateError> {
+fn find_database(path: &Path, storage: Option<&str>) -> Result<PathBuf, StateError> {
     let (plain, with_files) = (path.join(DATABASE), path.join(DATABASE_WITH_FILES));
     let found = match (storage, plain.exists(), with_files.exists()) {
         (None, true, _) => plain,

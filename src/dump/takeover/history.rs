@@ -121,6 +121,7 @@ impl Walk {
         };
         let page = self.state.keys.get(&format!("{index}/{}/.simple", project.normal()));
         if self.or_fail(page).flatten().is_none() {
+            self.report.warn(format!("The project of the file {path} is gone, so it is not taken over."));
             return Ok(());
         }
         let files = self.fetched(&index, &project, path, found, entry).into_iter().collect();

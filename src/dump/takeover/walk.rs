@@ -285,7 +285,11 @@ impl Walk {
             let (Some(file_name), Some(href)) = (link[0].as_str(), link[1].as_str()) else { continue };
             let path = href.split_once('#').map_or(href, |(path, _)| path);
             self.meet(path);
-            let Some(entry) = self.require(path) else { continue };
+            let Some(entry) = self.get(path) else {
+                // The upstream's page will tell of it again.
+                self.report.warn(format!("Nothing is known of the file {path}, which {index} lists."));
+                continue;
+            };
             let read = entry.value.as_object().map(FileEntry::read).unwrap_or_default();
             let requires_python = item("requires_python", place).and_then(Value::as_str);
             let yanked = match item("yanked", place) {

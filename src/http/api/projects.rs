@@ -119,7 +119,6 @@ fn render_mirrored(base_url: &BaseUrl, file: &MirrorFile) -> Value {
 }
 
 fn render_stored(base_url: &BaseUrl, link: &Link) -> Value {
-    let log: Vec<Value> = link.log.iter().map(render_log_entry).collect();
     let mut shown = json!({
         "rel": link.relation.as_str(),
         "hash_spec": format!("sha256={}", link.sha256),
@@ -129,7 +128,10 @@ fn render_stored(base_url: &BaseUrl, link: &Link) -> Value {
     if let Some(path) = &link.for_path {
         shown["for_href"] = base_url.join(path.as_str()).into();
     }
-    shown["log"] = log.into();
+    // Files of old releases of devpi have no history.
+    if !link.log.is_empty() {
+        shown["log"] = link.log.iter().map(render_log_entry).collect();
+    }
     shown
 }
 

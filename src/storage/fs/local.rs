@@ -10,13 +10,17 @@ use super::Layout;
 use crate::pep::digest::Sha256;
 use crate::storage::files::Transfer;
 
-/// Takes a file in under its hash, unless there is one.
+/// Takes a file in under its hash, unless there is one. One that the machine lost a part of when it went down, before it
+/// was synced, is replaced.
 pub(super) fn take(layout: &Layout, source: &Path, sha256: &Sha256, way: Transfer) -> io::Result<()> {
     let target = layout.file(sha256);
-    if way == Transfer::Link && link(source, &target)? {
-        return Ok(());
+    match fs::metadata(&target) {
+        Ok(found) if found.len() == fs::metadata(source)?.len() => return Ok(()),
+        Ok(_) => fs::remove_file(&target)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
-    if target.exists() {
+    if way == Transfer::Link && link(source, &target)? {
         return Ok(());
     }
     let mut temporary = NamedTempFile::new_in(layout.incoming())?;
