@@ -54,7 +54,7 @@ def server_environment(**extra: str) -> dict[str, str]:
 
 
 def tool(name: str, *arguments: object, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-    """Runs one of our command line programs to its end."""
+    """Runs one of our command line programs to its end, or, with a path as its name, any other."""
     return subprocess.run(
         [BIN / name, *map(str, arguments)],
         env=server_environment(**env),

@@ -351,6 +351,16 @@ def test_init_with_a_password_hash(new_server: Callable[..., Server]) -> None:
     assert not can_log_in(server, "root", "other")
 
 
+def test_options_of_the_storage_are_accepted(tmp_path: Path) -> None:
+    """By all programs that work on data, also those that mean nothing here."""
+    where = ("--serverdir", tmp_path / "data", "--keyfs-cache-size", "100", "--storage", "sqlite")
+    assert tool("devpi-init", *where, "--no-root-pypi").returncode == 0
+    assert tool("devpi-fsck", *where).returncode == 0
+    assert tool("devpi-export", *where, tmp_path / "dump").returncode == 0
+    done = tool("devpi-passwd", *where, "nobody")
+    assert "user 'nobody' not found" in done.stdout + done.stderr
+
+
 def test_init_twice(new_server: Callable[..., Server]) -> None:
     server = new_server()
     done = tool("devpi-init", "--serverdir", server.serverdir, "--root-passwd", "other")

@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness import DEADLINE, REPOSITORY, ROOT_PASSWORD, Server, free_port, server_environment
+import harness
+from harness import REPOSITORY, ROOT_PASSWORD, Server, free_port
 
 BIN = Path(os.environ.get("DEVPI_REFERENCE_BIN") or REPOSITORY / ".venvs/reference/bin").absolute()
 PORT_ATTEMPTS = 5
@@ -41,14 +42,7 @@ class DevpiServer(Server):
 
 def tool(name: str, *arguments: object, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
     """Runs one of devpi's command line programs to its end."""
-    return subprocess.run(
-        [BIN / name, *map(str, arguments)],
-        env=server_environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE * 2,
-    )
+    return harness.tool(str(BIN / name), *arguments, env=env)
 
 
 def succeeds(done: subprocess.CompletedProcess[str]) -> str:

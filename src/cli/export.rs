@@ -7,12 +7,11 @@ use tracing::info;
 
 use super::console::Fatal;
 use super::progress::{Channel, Progress};
-use super::serverdir::{self, Reading};
-use crate::config::{CommonOptions, LimitOptions, StorageOptions, UnusedStorageOptions};
+use super::serverdir::Reading;
+use super::tool::ToolOptions;
 use crate::dump::export::{ExportOptions, ExportSummary, export};
 use crate::dump::report::Report;
 use crate::storage::files::Transfer;
-use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Write all data to a dump, which devpi-import reads.";
 
@@ -22,30 +21,22 @@ pub(super) struct Options {
     /// Where the dump goes: a directory that is empty or not there.
     directory: PathBuf,
     #[command(flatten)]
-    common: CommonOptions,
-    #[command(flatten)]
-    storage: StorageOptions,
+    tool: ToolOptions,
     /// Dump the files of mirrors that are here as well.
     #[arg(long)]
     include_mirrored_files: bool,
     /// Link files instead of copying them, where the file system can do that.
     #[arg(long)]
     hard_links: bool,
-    #[command(flatten)]
-    limits: LimitOptions,
-    #[command(flatten)]
-    unused: UnusedStorageOptions,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    options.unused.explain();
-    let path = serverdir::path(&options.storage)?;
+    let (_logging, path) = options.tool.start(&warnings)?;
     actix_web::rt::System::new().block_on(run_export(options, path))
 }
 
 async fn run_export(options: Options, path: PathBuf) -> anyhow::Result<()> {
-    let reading = Reading::open(&path, &options.limits)?;
+    let reading = Reading::open(&path, &options.tool.limits)?;
     let export_options = ExportOptions {
         directory: options.directory,
         mirrored_files: options.include_mirrored_files,

@@ -6,10 +6,10 @@ use clap::{ArgAction, Args};
 use tracing::{error, info, warn};
 
 use super::console::Fatal;
-use super::serverdir::{self, Reading};
-use crate::config::{CommonOptions, IntakeOptions, LimitOptions, StorageOptions, UnusedStorageOptions};
+use super::serverdir::Reading;
+use super::tool::ToolOptions;
+use crate::config::ReadingOptions;
 use crate::fsck::{Finding, FsckOptions, check};
-use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Check that all stored files are there and what they are said to be.";
 
@@ -17,33 +17,24 @@ pub(super) const ABOUT: &str = "Check that all stored files are there and what t
 #[derive(Args, Debug)]
 pub(super) struct Options {
     #[command(flatten)]
-    common: CommonOptions,
-    #[command(flatten)]
-    storage: StorageOptions,
+    tool: ToolOptions,
     /// Read all files and compare their hashes; this is so unless --no-checksum is given.
     #[arg(long, overrides_with = "no_checksum")]
     checksum: bool,
     /// Look only whether the files are there, and at their sizes.
     #[arg(long, action = ArgAction::SetTrue)]
     no_checksum: bool,
-    /// How many files are read at once; by default two for each processor.
-    #[arg(long, value_name = "COUNT")]
-    parallel_files: Option<usize>,
     #[command(flatten)]
-    limits: LimitOptions,
-    #[command(flatten)]
-    unused: UnusedStorageOptions,
+    reading: ReadingOptions,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    options.unused.explain();
-    let path = serverdir::path(&options.storage)?;
+    let (_logging, path) = options.tool.start(&warnings)?;
     actix_web::rt::System::new().block_on(run_check(&options, path))
 }
 
 async fn run_check(options: &Options, path: PathBuf) -> anyhow::Result<()> {
-    let reading = Reading::open(&path, &options.limits)?;
+    let reading = Reading::open(&path, &options.tool.limits)?;
     let faults = reading.check_database().await?;
     for fault in &faults {
         error!("the database is damaged: {fault}");
@@ -52,8 +43,7 @@ async fn run_check(options: &Options, path: PathBuf) -> anyhow::Result<()> {
     if let Some(serial) = snapshot.serial() {
         info!("Checking at serial {serial}");
     }
-    let parallel = IntakeOptions { skip_damaged: false, parallel_files: options.parallel_files }.parallel();
-    let how = FsckOptions { checksum: !options.no_checksum, parallel };
+    let how = FsckOptions { checksum: !options.no_checksum, parallel: options.reading.parallel() };
     let mut tell = |finding: &Finding| {
         if let Finding::Missing { in_mirror: true, .. } = finding {
             warn!("{finding}");

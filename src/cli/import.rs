@@ -11,15 +11,13 @@ use super::init::{Contents, RootPassword, pypi_settings, root_record};
 use super::progress::{Channel, Progress};
 use super::serverdir::{self, ServerDir};
 use super::takeover::damaged;
+use super::tool::ToolOptions;
 use crate::clock::Clock;
-use crate::config::{
-    CommonOptions, InitOptions, IntakeOptions, LimitOptions, StorageOptions, UnusedStorageOptions,
-};
+use crate::config::{InitOptions, IntakeOptions};
 use crate::dump::import::{Import, ImportOptions, ImportSummary, read_list};
 use crate::dump::intake::Intake;
 use crate::dump::report::Report;
 use crate::storage::files::Transfer;
-use crate::telemetry;
 
 pub(super) const ABOUT: &str =
     "Make a new server directory of a dump, of the Python devpi-export or of this server's.";
@@ -30,9 +28,7 @@ pub(super) struct Options {
     /// Directory of the dump.
     directory: PathBuf,
     #[command(flatten)]
-    common: CommonOptions,
-    #[command(flatten)]
-    storage: StorageOptions,
+    tool: ToolOptions,
     #[command(flatten)]
     init: InitOptions,
     /// Leave out all indexes of a type. May be repeated.
@@ -47,16 +43,10 @@ pub(super) struct Options {
     hard_links: bool,
     #[command(flatten)]
     intake: IntakeOptions,
-    #[command(flatten)]
-    limits: LimitOptions,
-    #[command(flatten)]
-    unused: UnusedStorageOptions,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    options.unused.explain();
-    let path = serverdir::path(&options.storage)?;
+    let (_logging, path) = options.tool.start(&warnings)?;
     actix_web::rt::System::new().block_on(run_import(options, path))
 }
 
@@ -75,14 +65,14 @@ async fn run_import(options: Options, path: PathBuf) -> anyhow::Result<()> {
     }
     let report = Report::new(Box::new(Progress::new("importing", Channel::Log)));
     let way = if options.hard_links { Transfer::Link } else { Transfer::Copy };
-    let archive = options.limits.registry().archive;
+    let archive = options.tool.limits.registry().archive;
     let mut summary = ImportSummary::default();
     let list = read_list(&import_options.directory).map_err(Fatal::new)?;
     serverdir::check_absent(&path)?;
     let prepared = Import::prepare(&list, &import_options, &report).map_err(Fatal::new)?;
-    ServerDir::create(&path, &options.limits, async |stores| {
+    ServerDir::create(&path, &options.tool.limits, async |stores| {
         let files = Arc::clone(&stores.files);
-        let intake = Intake::new(Some(files), way, archive, options.intake.parallel());
+        let intake = Intake::new(Some(files), way, archive, options.intake.reading.parallel());
         let imported = prepared.run(&intake, stores.meta.as_ref(), &report).await;
         stores.files.sync().await?;
         stores.meta.close().await?;

@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use tracing::info;
 
 use super::console::Fatal;
-use super::serverdir::{self, ServerDir};
+use super::serverdir::ServerDir;
+use super::tool::ToolOptions;
 use crate::auth::password::{PasswordHasher, check_hash};
-use crate::config::{CommonOptions, InitOptions, LimitOptions, StorageOptions};
+use crate::config::{InitOptions, LimitOptions};
 use crate::domain::acl::{Caller, ROOT};
 use crate::domain::user::NewPassword;
 use crate::storage::model::{IndexName, UserRecord};
-use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Initialise a new devpi-server directory.";
 
@@ -27,21 +27,16 @@ const PYPI: &str = "https://pypi.org";
 #[derive(Args, Debug)]
 pub(super) struct Options {
     #[command(flatten)]
-    common: CommonOptions,
-    #[command(flatten)]
-    storage: StorageOptions,
+    tool: ToolOptions,
     #[command(flatten)]
     init: InitOptions,
-    #[command(flatten)]
-    limits: LimitOptions,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    let path = serverdir::path(&options.storage)?;
+    let (_logging, path) = options.tool.start(&warnings)?;
     let contents = Contents::of(&options.init);
     let password = RootPassword::of(&options.init);
-    actix_web::rt::System::new().block_on(initialise(&path, password, contents, &options.limits))
+    actix_web::rt::System::new().block_on(initialise(&path, password, contents, &options.tool.limits))
 }
 
 /// With what a new server starts.

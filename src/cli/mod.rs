@@ -12,5 +12,6 @@ mod progress;
 mod serve;
 mod serverdir;
 mod takeover;
+mod tool;
 
 pub use program::{run, server_command};

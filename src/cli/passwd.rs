@@ -8,13 +8,13 @@ use serde_json::Map;
 use tracing::info;
 
 use super::console::{Fatal, say};
-use super::serverdir::{self, ServerDir};
+use super::serverdir::ServerDir;
+use super::tool::ToolOptions;
 use crate::auth::password::PasswordHasher;
-use crate::config::{CommonOptions, LimitOptions, StorageOptions};
+use crate::config::LimitOptions;
 use crate::domain::acl::{Caller, ROOT};
 use crate::domain::quote;
 use crate::domain::user::NewPassword;
-use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Set the password of a user; the server must not be running.";
 
@@ -27,16 +27,12 @@ pub(super) struct Options {
     /// The user; asked for if missing.
     user: Option<String>,
     #[command(flatten)]
-    common: CommonOptions,
-    #[command(flatten)]
-    storage: StorageOptions,
-    #[command(flatten)]
-    limits: LimitOptions,
+    tool: ToolOptions,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    let directory = ServerDir::open(&serverdir::path(&options.storage)?)?;
+    let (_logging, path) = options.tool.start(&warnings)?;
+    let directory = ServerDir::open(&path)?;
     let user = match options.user {
         Some(user) => user,
         None => ask("User to set password for: ")?,
@@ -44,7 +40,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
     if user.is_empty() {
         return Err(Fatal::new("No user name provided.").into());
     }
-    actix_web::rt::System::new().block_on(set_password(&directory, &user, &options.limits))
+    actix_web::rt::System::new().block_on(set_password(&directory, &user, &options.tool.limits))
 }
 
 async fn set_password(directory: &ServerDir, user: &str, limits: &LimitOptions) -> anyhow::Result<()> {

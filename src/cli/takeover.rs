@@ -63,8 +63,12 @@ pub(super) async fn run(
     let mut summary = Summary::default();
     ServerDir::convert(path, limits, async |stores| {
         let registry = limits.registry();
-        let taking =
-            Intake::new(Some(Arc::clone(&stores.files)), Transfer::Link, registry.archive, intake.parallel());
+        let taking = Intake::new(
+            Some(Arc::clone(&stores.files)),
+            Transfer::Link,
+            registry.archive,
+            intake.reading.parallel(),
+        );
         let meta = Some(Arc::clone(&stores.meta));
         summary = take_over(state, taking, meta, damaged(intake), Arc::clone(&report)).await?;
         stores.files.sync().await?;
@@ -102,7 +106,7 @@ pub(super) async fn check(
     }
     let state = OldState::open(path, storage.named_backend()).map_err(fatal)?;
     let report = Arc::new(Report::new(Box::new(Progress::new("checking", Channel::Output))));
-    let looking = Intake::new(None, Transfer::Link, limits.registry().archive, intake.parallel());
+    let looking = Intake::new(None, Transfer::Link, limits.registry().archive, intake.reading.parallel());
     let summary = take_over(state, looking, None, damaged(intake), Arc::clone(&report)).await?;
     if summary.is_behind {
         report.warn("devpi-server is running on this directory; it must be stopped before the takeover.");

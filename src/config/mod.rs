@@ -21,7 +21,7 @@ pub use listen::{ListenError, ListenOptions};
 pub use mirror::{CredentialsError, MirrorOptions};
 pub use security::SecurityOptions;
 pub use storage::{InitOptions, Role, StorageOptions};
-pub use takeover::{IntakeOptions, TakeoverOptions};
+pub use takeover::{IntakeOptions, ReadingOptions, TakeoverOptions};
 
 /// Options that all programs have.
 #[derive(Args, Clone, Debug)]

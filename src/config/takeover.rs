@@ -30,12 +30,20 @@ pub struct IntakeOptions {
     #[arg(long)]
     pub skip_damaged: bool,
 
-    /// How many files are read at once; by default two for each processor.
-    #[arg(long, value_name = "COUNT")]
-    pub parallel_files: Option<usize>,
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: ReadingOptions,
 }
 
-impl IntakeOptions {
+/// How files are read.
+#[derive(Args, Clone, Debug)]
+pub struct ReadingOptions {
+    /// How many files are read at once; by default two for each processor.
+    #[arg(long, value_name = "COUNT")]
+    parallel_files: Option<usize>,
+}
+
+impl ReadingOptions {
     /// How many files are read at once.
     pub fn parallel(&self) -> usize {
         self.parallel_files.unwrap_or_else(|| 2 * available_parallelism().map_or(2, NonZero::get)).max(1)

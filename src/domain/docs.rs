@@ -83,7 +83,7 @@ impl Registry {
 }
 
 /// The name under which documentation is kept.
-pub(super) fn docs_file_name(project: &ProjectName, version: &str) -> String {
+pub fn docs_file_name(project: &ProjectName, version: &str) -> String {
     format!("{}-{version}.doc.zip", project.normal())
 }
 

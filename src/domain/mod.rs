@@ -9,6 +9,7 @@ pub mod config_value;
 pub mod deletion;
 pub mod docs;
 pub mod file;
+pub mod history;
 pub mod index;
 pub mod index_config;
 pub mod index_patch;

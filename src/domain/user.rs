@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::acl::Caller;
@@ -289,6 +290,11 @@ impl Registry {
         })
         .await
     }
+}
+
+/// A time as devpi keeps and shows it of users: whole seconds in UTC.
+pub fn render_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn set_password(record: &mut UserRecord, password: &NewPassword) {

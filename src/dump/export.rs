@@ -17,6 +17,7 @@ use super::import::LIST;
 use super::report::Report;
 use crate::ascii_json;
 use crate::domain::index_config::{IndexConfig, IndexKind};
+use crate::domain::user::render_time;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::{FileStore, Transfer};
@@ -238,8 +239,8 @@ fn user_fields(name: &str, record: UserRecord) -> Value {
     };
     add("pwhash", pwhash);
     add("pwsalt", pwsalt);
-    add("created", Some(entries::seconds(created)));
-    add("modified", modified.map(entries::seconds));
+    add("created", Some(render_time(created)));
+    add("modified", modified.map(render_time));
     fields.extend(attributes);
     fields.insert("username".to_owned(), json!(name));
     fields.into()

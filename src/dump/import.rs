@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use self::layout::{Dump, IndexOfDump, Pairs, read_index};
@@ -20,6 +21,7 @@ use self::project::ProjectOfDump;
 use super::intake::{Damaged, Intake};
 use super::records;
 use super::report::Report;
+use crate::domain::acl::ROOT;
 use crate::domain::config_value::ConfigError;
 use crate::domain::index_config::IndexConfig;
 use crate::domain::user::{NameError, check_name};
@@ -37,8 +39,7 @@ const VERSIONS: [&str; 2] = ["1", "2"];
 /// How many projects are worked on at once.
 const WINDOW: usize = 64;
 
-/// The user that every server has, and its mirror.
-const ROOT: &str = "root";
+/// The mirror that root has.
 const PYPI: &str = "pypi";
 
 /// What is imported, and how.
@@ -157,7 +158,7 @@ impl<'a> Import<'a> {
             ImportSummary { users: plan.users.len(), indexes: plan.indexes.len(), ..Default::default() };
         let mut orphans = Vec::new();
         for (name, raw) in &indexes.0 {
-            let planned = plan.indexes.iter().find(|(index, _)| index.to_string() == *name);
+            let planned = IndexName::parse(name).and_then(|index| plan.indexes.get_key_value(&index));
             let Some((index, settings)) = planned else { continue };
             let contents = read_index(raw)
                 .map_err(|error| unreadable(&options.directory.join(LIST), format!("{name}: {error}")))?;
@@ -217,13 +218,13 @@ async fn commit(store: &dyn MetaStore, change: ChangeSet) -> Result<(), ImportEr
 
 /// Users and indexes as they will be.
 struct Plan {
-    users: Vec<(Arc<str>, UserRecord)>,
-    indexes: Vec<(IndexName, IndexSettings)>,
+    users: BTreeMap<Arc<str>, UserRecord>,
+    indexes: BTreeMap<IndexName, IndexSettings>,
 }
 
 impl Plan {
     fn make(options: &ImportOptions, dump: &Dump<'_>, report: &Report) -> Self {
-        let mut plan = Self { users: Vec::new(), indexes: Vec::new() };
+        let mut plan = Self { users: BTreeMap::new(), indexes: BTreeMap::new() };
         for (user, fields) in &dump.users {
             if let Err(error) = check_name("username", user) {
                 report.fail(error);
@@ -233,31 +234,21 @@ impl Plan {
             if user == ROOT && fields.get("created").is_none() {
                 record.created = options.now;
             }
-            plan.users.push((user.as_str().into(), record));
+            plan.users.insert(user.as_str().into(), record);
         }
-        if plan.users.iter().all(|(user, _)| &**user != ROOT) {
-            plan.users.push((ROOT.into(), options.root.clone()));
-        }
+        plan.users.entry(ROOT.into()).or_insert_with(|| options.root.clone());
         for (name, raw) in &dump.indexes.0 {
             plan.add_index(options, name, raw, report);
         }
         let root_pypi = IndexName::new(ROOT, PYPI);
-        if let Some(settings) = &options.root_pypi
-            && plan.indexes.iter().all(|(index, _)| *index != root_pypi)
-        {
-            plan.indexes.push((root_pypi, settings.clone()));
+        if let Some(settings) = &options.root_pypi {
+            plan.indexes.entry(root_pypi).or_insert_with(|| settings.clone());
         }
         plan.warn_of_unknown_bases(report);
         plan
     }
 
-    fn add_index(
-        &mut self,
-        options: &ImportOptions,
-        name: &str,
-        raw: &serde_json::value::RawValue,
-        report: &Report,
-    ) {
+    fn add_index(&mut self, options: &ImportOptions, name: &str, raw: &RawValue, report: &Report) {
         let config = match layout::read_config(raw) {
             Ok(config) => config,
             Err(error) => return report.fail(format!("index '{name}': {error}")),
@@ -279,11 +270,13 @@ impl Plan {
                 other @ NameError::TooLong { .. } => other,
             });
         }
-        if self.users.iter().all(|(user, _)| *user != index.user) {
+        if !self.users.contains_key(&index.user) {
             return report.fail(format!("the index {index} is of a user that is not in the dump"));
         }
         match IndexConfig::import(&index.user, records::index_settings(config)) {
-            Ok(config) => self.indexes.push((index, config.settings().clone())),
+            Ok(config) => {
+                self.indexes.insert(index, config.settings().clone());
+            }
             Err(ConfigError::UnknownType(_)) => report.fail(format!(
                 "Unknown index type '{kind}'. Did you forget to install the necessary plugin? You can also skip these \
                  with '--skip-import-type {kind}'."
@@ -293,8 +286,8 @@ impl Plan {
     }
 
     fn warn_of_unknown_bases(&self, report: &Report) {
-        let known: BTreeSet<String> = self.indexes.iter().map(|(index, _)| index.to_string()).collect();
-        let configs = self.indexes.iter().map(|(_, settings)| IndexConfig::from_settings(settings.clone()));
+        let known: BTreeSet<String> = self.indexes.keys().map(IndexName::to_string).collect();
+        let configs = self.indexes.values().cloned().map(IndexConfig::from_settings);
         let bases: BTreeSet<String> =
             configs.flat_map(|config| config.base_specs().map(str::to_owned).collect::<Vec<_>>()).collect();
         let unknown: Vec<&str> = bases.difference(&known).map(String::as_str).collect();

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::domain::history;
+use crate::mirror::odd_paths;
 use crate::pep::digest::NamedHasher;
-use crate::storage::model::{IndexName, IndexSettings, LogEntry, Relation, UserRecord};
+use crate::pep::name::ProjectName;
+use crate::pep::simple::CoreMetadata;
+use crate::pep::simple_read::ReadFile;
+use crate::storage::meta::Operation;
+use crate::storage::mirrored::{MirrorFile, MirrorPage};
+use crate::storage::model::{IndexName, IndexSettings, LogEntry, Relation, StoredPath, UserRecord};
 
 /// What a user's record holds besides what is shown of it.
 const USER_KEYS: [&str; 6] = ["username", "indexes", "pwhash", "pwsalt", "created", "modified"];
-
-/// Who is said to have uploaded a file of which nobody knows (as in devpi).
-const IMPORT: &str = "<import>";
 
 /// A user. What is missing is as devpi's import has it.
 pub fn user(mut fields: Map<String, Value>) -> UserRecord {
@@ -98,10 +100,43 @@ impl FileEntry {
             project: text("project").map(Into::into),
         }
     }
+}
 
-    /// The SHA-256 that is said of the content.
-    pub fn sha256(&self) -> Option<crate::pep::digest::Sha256> {
-        self.hashes.iter().find(|(algorithm, _)| &**algorithm == "sha256")?.1.parse().ok()
+/// A file that a mirror lists, of which devpi keeps less than upstreams say. `yanked` is devpi's: null, true, or why.
+pub fn listed_file(
+    path: StoredPath,
+    entry: &FileEntry,
+    requires_python: Option<&Value>,
+    yanked: Option<&Value>,
+) -> MirrorFile {
+    let requires_python = requires_python.and_then(Value::as_str).filter(|text| !text.is_empty());
+    let yanked = match yanked {
+        Some(Value::String(reason)) => Some(reason.as_str().into()),
+        Some(Value::Bool(true)) => Some("".into()),
+        _ => None,
+    };
+    let read = ReadFile {
+        file_name: path.file_name().into(),
+        url: entry.url.clone().unwrap_or_default(),
+        hashes: entry.hashes.clone(),
+        requires_python: requires_python.map(Into::into),
+        yanked,
+        core_metadata: CoreMetadata::Absent,
+        size: None,
+        upload_time: None,
+        provenance: None,
+    };
+    MirrorFile { path, read }
+}
+
+/// Puts the page of a project into a mirror. devpi does not keep when it last asked, so the page counts as expired.
+pub fn put_page(index: &IndexName, project: &ProjectName, page: MirrorPage) -> Operation {
+    Operation::PutMirrorPage {
+        index: index.clone(),
+        project: project.clone(),
+        odd_paths: odd_paths(project, &page),
+        page: Box::new(page),
+        checked_at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -126,55 +161,9 @@ impl OldLink {
             relation: Relation::parse(text("rel")?)?,
             path: text("entrypath")?.into(),
             for_path: text("for_entrypath").map(Into::into),
-            log: fields.get("_log").map(history),
+            log: fields.get("_log").map(history::read),
         })
     }
-}
-
-/// A file's history, as a list of devpi's records. What devpi never wrote is kept as it is.
-pub fn history(log: &Value) -> Vec<LogEntry> {
-    let entries = log.as_array().into_iter().flatten().filter_map(Value::as_object);
-    entries.map(|fields| log_entry(fields).unwrap_or_else(|| LogEntry::Other(fields.clone()))).collect()
-}
-
-/// The history of a file that has none.
-pub fn history_of_import(index: &IndexName, when: Timestamp) -> Vec<LogEntry> {
-    vec![LogEntry::Upload { who: Some(IMPORT.into()), when, dst: index.clone() }]
-}
-
-fn log_entry(fields: &Map<String, Value>) -> Option<LogEntry> {
-    let index = |key: &str| fields.get(key).and_then(Value::as_str).and_then(IndexName::parse);
-    let who = match fields.get("who") {
-        None | Some(Value::Null) => None,
-        Some(who) => Some(who.as_str()?.into()),
-    };
-    let when = moment(fields.get("when")?)?;
-    let (entry, keys) = match fields.get("what")?.as_str()? {
-        "upload" => (LogEntry::Upload { who, when, dst: index("dst")? }, 4),
-        "push" => (LogEntry::Push { who, when, src: index("src")?, dst: index("dst")? }, 5),
-        "overwrite" if who.is_none() => {
-            (LogEntry::Overwrite { when, count: fields.get("count")?.as_u64()? }, 4)
-        }
-        _ => return None,
-    };
-    (fields.len() == keys).then_some(entry)
-}
-
-/// A time as year, month, day, hour, minute and second in UTC.
-fn moment(value: &Value) -> Option<Timestamp> {
-    let parts: Vec<i64> = value.as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?;
-    let [year, month, day, hour, minute, second] = parts.as_slice() else { return None };
-    let small = |part: &i64| i8::try_from(*part).ok();
-    let time = DateTime::new(
-        i16::try_from(*year).ok()?,
-        small(month)?,
-        small(day)?,
-        small(hour)?,
-        small(minute)?,
-        small(second)?,
-        0,
-    );
-    Some(time.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Reads a date of HTTP.
@@ -238,36 +227,5 @@ mod tests {
             (entry.last_modified, entry.url.as_deref()),
             (Some(time("2024-01-02T03:04:05Z")), Some("https://x/y"))
         );
-    }
-
-    #[test]
-    fn histories_are_devpis() {
-        let log = json!([
-            {"what": "overwrite", "who": null, "when": [2026, 11, 22, 13, 14, 38], "count": 2},
-            {"what": "upload", "who": "alice", "when": [2026, 11, 22, 13, 14, 38], "dst": "alice/dev"},
-            {"what": "push", "who": "bob", "when": [2026, 11, 22, 13, 14, 40], "src": "alice/dev", "dst": "bob/dev"},
-            {"what": "upload", "who": "alice", "when": [2026, 13, 1, 0, 0, 0], "dst": "alice/dev"},
-            {"what": "blessed", "who": "pope", "when": [2026, 11, 22, 13, 14, 41]},
-        ]);
-        let (when, alice) = (time("2026-11-22T13:14:38Z"), IndexName::new("alice", "dev"));
-        let other = |place: usize| LogEntry::Other(log[place].as_object().unwrap().clone());
-        assert_eq!(
-            history(&log),
-            [
-                LogEntry::Overwrite { when, count: 2 },
-                LogEntry::Upload { who: Some("alice".into()), when, dst: alice.clone() },
-                LogEntry::Push {
-                    who: Some("bob".into()),
-                    when: time("2026-11-22T13:14:40Z"),
-                    src: alice,
-                    dst: IndexName::new("bob", "dev")
-                },
-                other(3),
-                other(4),
-            ]
-        );
-        // They are stored as they were.
-        let stored = serde_json::to_string(&history(&log)).unwrap();
-        assert_eq!(serde_json::from_str::<Vec<LogEntry>>(&stored).unwrap(), history(&log));
     }
 }

@@ -42,6 +42,13 @@ pub struct MirrorSettings {
     pub uses_external_urls: bool,
 }
 
+impl MirrorSettings {
+    /// The upstream as it is noted beside what it said: its URL, or nothing.
+    pub fn source(&self) -> Arc<str> {
+        self.url.as_ref().map_or("", Url::as_str).into()
+    }
+}
+
 /// An index that shows what an upstream has.
 #[derive(Clone, Debug)]
 pub struct Mirror {
@@ -54,7 +61,7 @@ pub struct Mirror {
 impl Mirror {
     /// The upstream as it is noted beside what it said: what another one said does not count.
     pub(super) fn source(&self) -> Arc<str> {
-        self.settings.url.as_ref().map_or("", Url::as_str).into()
+        self.settings.source()
     }
 
     /// The page of a project, by its normalised name.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+use crate::domain::docs::docs_file_name;
+use crate::domain::history;
 use crate::domain::mirror_view::version_of;
 use crate::dump::report::Report;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
-use crate::storage::model::{IndexName, Link, LogEntry, Relation, Stored};
+use crate::storage::model::{IndexName, Link, Relation, Stored};
 
 /// A file that is to be written.
 pub(super) struct FileToDump {
@@ -43,7 +44,7 @@ fn of_link(index: &IndexName, link: &Link, tested: &BTreeMap<String, Sha256>) ->
     let version = &*link.version;
     let relpath = match link.relation {
         Relation::ReleaseFile => format!("{index}/{project}/{version}/{}", link.file_name),
-        Relation::DocZip => format!("{index}/{project}-{version}.doc.zip"),
+        Relation::DocZip => format!("{index}/{}", docs_file_name(&link.project, version)),
         Relation::ToxResult => {
             let sha256 = tested.get(link.for_path.as_ref()?.as_str())?;
             format!("{index}/{project}/sha256={sha256}/{}", link.file_name)
@@ -62,7 +63,7 @@ fn of_link(index: &IndexName, link: &Link, tested: &BTreeMap<String, Sha256>) ->
     if let Some(path) = &link.for_path {
         entry["for_entrypath"] = path.as_str().into();
     }
-    entry["log"] = link.log.iter().map(log_entry).collect();
+    entry["log"] = history::render(&link.log);
     Some(with_place(entry, link.relation.as_str(), project, relpath, link.sha256))
 }
 
@@ -126,31 +127,6 @@ fn with_place(
     entry["projectname"] = project.into();
     entry["relpath"] = relpath.as_str().into();
     FileToDump { relpath, sha256, kind, entry }
-}
-
-fn log_entry(entry: &LogEntry) -> Value {
-    match entry {
-        LogEntry::Upload { who, when, dst } => {
-            json!({"what": "upload", "who": who, "when": moment(*when), "dst": dst})
-        }
-        LogEntry::Overwrite { when, count } => {
-            json!({"what": "overwrite", "who": null, "when": moment(*when), "count": count})
-        }
-        LogEntry::Push { who, when, src, dst } => {
-            json!({"what": "push", "who": who, "when": moment(*when), "src": src, "dst": dst})
-        }
-        LogEntry::Other(fields) => fields.clone().into(),
-    }
-}
-
-fn moment(time: Timestamp) -> Value {
-    let time = time.to_zoned(TimeZone::UTC);
-    json!([time.year(), time.month(), time.day(), time.hour(), time.minute(), time.second()])
-}
-
-/// A time as devpi writes it in users: whole seconds in UTC.
-pub(super) fn seconds(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn http_date(time: Timestamp) -> String {

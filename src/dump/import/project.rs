@@ -11,21 +11,20 @@ use serde_json::{Map, Value};
 
 use super::layout::{FileOfDump, Pairs};
 use super::{ImportError, ImportOptions, without_own_keys};
+use crate::domain::docs::docs_file_name;
+use crate::domain::history;
 use crate::domain::index_config::{IndexConfig, IndexKind};
 use crate::domain::upload_form::check_metadata;
 use crate::dump::intake::{Damaged, Intake, Taken};
-use crate::dump::records::{FileEntry, history, history_of_import};
+use crate::dump::records::{FileEntry, listed_file, put_page};
 use crate::dump::report::Report;
 use crate::dump::serverdir::files::OldFile;
-use crate::mirror::odd_paths;
 use crate::pep::filename::split_file_name;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
-use crate::pep::simple::CoreMetadata;
-use crate::pep::simple_read::ReadFile;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, ExistingMetadata, Operation};
-use crate::storage::mirrored::{FetchedContent, FetchedPart, MirrorFile, MirrorPage, Validators};
+use crate::storage::mirrored::{FetchedContent, FetchedPart, MirrorPage};
 use crate::storage::model::{IndexName, Link, Relation, StoredPath};
 
 /// A project of an index, in all spellings of its name.
@@ -230,7 +229,7 @@ impl ProjectOfDump<'_> {
         let path = match relation {
             Relation::ReleaseFile => StoredPath::for_upload(&self.index, &taken.sha256, &file_name),
             Relation::DocZip => {
-                file_name = format!("{}-{version}.doc.zip", self.name.normal()).into();
+                file_name = docs_file_name(&self.name, version).into();
                 StoredPath::for_upload(&self.index, &taken.sha256, &file_name)
             }
             Relation::ToxResult => {
@@ -254,8 +253,8 @@ impl ProjectOfDump<'_> {
             return None;
         }
         let log = match &file.file.log {
-            Some(log) => history(log),
-            None => history_of_import(&self.index, options.now),
+            Some(log) => history::read(log),
+            None => history::of_import(&self.index, options.now),
         };
         Some(Link {
             relation: *relation,
@@ -279,41 +278,17 @@ impl ProjectOfDump<'_> {
         files: Vec<TakenFile>,
         change: &mut ChangeSet,
     ) {
-        let source = self.config.mirror_settings().url.map_or_else(|| "".into(), |url| url.as_str().into());
+        let source = self.config.mirror_settings().source();
+        let path_of = |file: &TakenFile| StoredPath::for_upload(&self.index, &file.taken.sha256, &file.name);
         let listed = files.iter().map(|file| {
-            let release = releases.get(&*file.version);
-            let text = |key: &str| release.and_then(|release| release.get(key)).and_then(Value::as_str);
-            let is_yanked = release.and_then(|release| release.get("yanked")) == Some(&Value::Bool(true));
-            MirrorFile {
-                path: StoredPath::for_upload(&self.index, &file.taken.sha256, &file.name),
-                read: ReadFile {
-                    file_name: Arc::clone(&file.name),
-                    url: file.entry.url.clone().unwrap_or_default(),
-                    hashes: vec![("sha256".into(), file.taken.sha256.to_string().into())],
-                    requires_python: text("requires_python").filter(|text| !text.is_empty()).map(Into::into),
-                    yanked: text("yanked").map(Into::into).or_else(|| is_yanked.then(|| "".into())),
-                    core_metadata: CoreMetadata::Absent,
-                    size: None,
-                    upload_time: None,
-                    provenance: None,
-                },
-            }
+            let value = |key: &str| releases.get(&*file.version).and_then(|release| release.get(key));
+            // Whatever its upstream said, here it is known by this one.
+            let hashes = vec![("sha256".into(), file.taken.sha256.to_string().into())];
+            let entry = FileEntry { hashes, ..file.entry.clone() };
+            listed_file(path_of(file), &entry, value("requires_python"), value("yanked"))
         });
-        let page = MirrorPage {
-            files: listed.collect(),
-            versions: Vec::new(),
-            status: None,
-            validators: Validators::default(),
-            serial: None,
-            source,
-        };
-        change.operations.push(Operation::PutMirrorPage {
-            index: self.index.clone(),
-            project: self.name.clone(),
-            odd_paths: odd_paths(&self.name, &page),
-            page: Box::new(page),
-            checked_at: Timestamp::UNIX_EPOCH,
-        });
+        let page = MirrorPage { files: listed.collect(), source, ..MirrorPage::default() };
+        change.operations.push(put_page(&self.index, &self.name, page));
         for file in files {
             let core_metadata = file.taken.core_metadata.as_ref().map(|(sha256, _)| *sha256);
             let content = FetchedContent {
@@ -321,7 +296,7 @@ impl ProjectOfDump<'_> {
                 size: file.taken.size,
                 modified: file.entry.last_modified.unwrap_or(Timestamp::UNIX_EPOCH),
             };
-            let path = StoredPath::for_upload(&self.index, &file.taken.sha256, &file.name);
+            let path = path_of(&file);
             if let Some((sha256, body)) = file.taken.core_metadata {
                 change.operations.push(Operation::PutDocument(sha256, body));
             }

@@ -15,14 +15,11 @@ use crate::dump::report::Report;
 use crate::dump::serverdir::OldState;
 use crate::dump::serverdir::files::OldFile;
 use crate::dump::serverdir::keys::{Found, KeyError};
-use crate::mirror::odd_paths;
 use crate::pep::digest::Sha256;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
-use crate::pep::simple::CoreMetadata;
-use crate::pep::simple_read::ReadFile;
 use crate::storage::meta::{ExistingMetadata, Operation, Record};
-use crate::storage::mirrored::{MirrorFile, MirrorPage, Validators};
+use crate::storage::mirrored::{MirrorPage, Validators};
 use crate::storage::model::{IndexName, Link, Relation, Serial, StoredPath};
 
 /// The kinds of keys that are files.
@@ -164,7 +161,7 @@ impl Walk {
         let projects = projects.map(|found| texts(&found.value)).unwrap_or_default();
         if config.kind() == IndexKind::Mirror {
             self.mirrors.insert(index.clone());
-            let source = config.mirror_settings().url.map_or_else(|| "".into(), |url| url.as_str().into());
+            let source = config.mirror_settings().source();
             for project in projects {
                 self.walk_mirror_project(index, &project, &source)?;
             }
@@ -282,58 +279,30 @@ impl Walk {
         let links = page.get("links").and_then(Value::as_array).cloned().unwrap_or_default();
         let (mut listed, mut files) = (Vec::new(), Vec::new());
         for (place, link) in links.iter().enumerate() {
-            let (Some(file_name), Some(href)) = (link[0].as_str(), link[1].as_str()) else { continue };
+            let Some(href) = link[1].as_str() else { continue };
             let path = href.split_once('#').map_or(href, |(path, _)| path);
             self.meet(path);
-            let Some(entry) = self.get(path) else {
+            let Some(found) = self.get(path) else {
                 // The upstream's page will tell of it again.
                 self.report.warn(format!("Nothing is known of the file {path}, which {index} lists."));
                 continue;
             };
-            let read = entry.value.as_object().map(FileEntry::read).unwrap_or_default();
-            let requires_python = item("requires_python", place).and_then(Value::as_str);
-            let yanked = match item("yanked", place) {
-                Some(Value::String(reason)) => Some(reason.as_str().into()),
-                Some(Value::Bool(true)) => Some("".into()),
-                _ => None,
-            };
+            let entry = found.value.as_object().map(FileEntry::read).unwrap_or_default();
             let path = StoredPath::new(path);
-            listed.push(MirrorFile {
-                path: path.clone(),
-                read: ReadFile {
-                    file_name: file_name.into(),
-                    url: read.url.clone().unwrap_or_default(),
-                    hashes: read.hashes.clone(),
-                    requires_python: requires_python.filter(|text| !text.is_empty()).map(Into::into),
-                    yanked,
-                    core_metadata: CoreMetadata::Absent,
-                    size: None,
-                    upload_time: None,
-                    provenance: None,
-                },
-            });
-            files.extend(self.fetched(index, &name, path, &entry, read));
+            let (requires_python, yanked) = (item("requires_python", place), item("yanked", place));
+            listed.push(records::listed_file(path.clone(), &entry, requires_python, yanked));
+            files.extend(self.fetched(index, &name, path, &found, entry));
         }
+        let etag = page.get("etag").and_then(Value::as_str).map(str::to_owned);
         let page = MirrorPage {
             files: listed,
-            versions: Vec::new(),
-            status: None,
-            validators: Validators {
-                etag: page.get("etag").and_then(Value::as_str).map(str::to_owned),
-                last_modified: None,
-            },
+            validators: Validators { etag, last_modified: None },
             serial: page.get("serial").and_then(Value::as_u64),
             source: Arc::clone(source),
+            ..MirrorPage::default()
         };
-        let put = Operation::PutMirrorPage {
-            index: index.clone(),
-            odd_paths: odd_paths(&name, &page),
-            project: name,
-            page: Box::new(page),
-            // devpi does not keep when it last asked, so the page counts as expired (as it does there).
-            checked_at: Timestamp::UNIX_EPOCH,
-        };
-        self.send(Unit::MirrorProject { records: vec![made(serial_of(found.serial), put)], files })
+        let put = made(serial_of(found.serial), records::put_page(index, &name, page));
+        self.send(Unit::MirrorProject { records: vec![put], files })
     }
 
     /// The content of a file of a mirror, if it was ever here.

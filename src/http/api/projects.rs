@@ -2,11 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::domain::deletion::describe;
+use crate::domain::history;
 use crate::domain::project::{ProjectError, Scope};
 use crate::domain::quote;
 use crate::domain::release::{ReleaseLink, ReleaseView};
@@ -17,7 +16,7 @@ use crate::http::urls::BaseUrl;
 use crate::mirror::main_hash;
 use crate::pep::name::ProjectName;
 use crate::storage::mirrored::MirrorFile;
-use crate::storage::model::{IndexName, Link, LogEntry, Relation};
+use crate::storage::model::{IndexName, Link, Relation};
 
 /// `GET /{user}/{index}/{project}`
 pub(in crate::http) async fn show(
@@ -130,28 +129,7 @@ fn render_stored(base_url: &BaseUrl, link: &Link) -> Value {
     }
     // Files of old releases of devpi have no history.
     if !link.log.is_empty() {
-        shown["log"] = link.log.iter().map(render_log_entry).collect();
+        shown["log"] = history::render(&link.log);
     }
     shown
-}
-
-fn render_log_entry(entry: &LogEntry) -> Value {
-    match entry {
-        LogEntry::Upload { who, when, dst } => {
-            json!({"what": "upload", "who": who, "when": render_time(*when), "dst": dst})
-        }
-        LogEntry::Overwrite { when, count } => {
-            json!({"what": "overwrite", "who": null, "when": render_time(*when), "count": count})
-        }
-        LogEntry::Push { who, when, src, dst } => {
-            json!({"what": "push", "who": who, "when": render_time(*when), "src": src, "dst": dst})
-        }
-        LogEntry::Other(fields) => fields.clone().into(),
-    }
-}
-
-/// A time as year, month, day, hour, minute and second in UTC.
-fn render_time(time: Timestamp) -> Value {
-    let time = time.to_zoned(TimeZone::UTC);
-    json!([time.year(), time.month(), time.day(), time.hour(), time.minute(), time.second()])
 }

@@ -2,14 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::login::token_result;
 use crate::auth::password::{check_hash, check_salted_hash};
 use crate::domain::quote;
-use crate::domain::user::{NewPassword, UserView};
+use crate::domain::user::{NewPassword, UserView, render_time};
 use crate::http::call::{Call, text_field};
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -98,8 +97,4 @@ fn render(user: &UserView) -> Value {
     }
     fields.insert("username".to_owned(), user.name.as_ref().into());
     fields.into()
-}
-
-fn render_time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
