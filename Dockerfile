@@ -17,7 +17,8 @@ RUN touch src/lib.rs src/main.rs \
  && cargo build --release --locked \
  && install -D --mode=755 --target-directory=/programs docker-entrypoint.sh \
     target/release/devpi-server target/release/devpi-init target/release/devpi-import target/release/devpi-export \
-    target/release/devpi-fsck target/release/devpi-passwd target/release/devpi-gen-secret
+    target/release/devpi-fsck target/release/devpi-passwd target/release/devpi-gen-config \
+    target/release/devpi-gen-secret target/release/devpi-clear-search-index
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="Wheelhouse" \

@@ -8,7 +8,7 @@ export WHEELHOUSE_BIN ?= $(CURDIR)/target/debug
 # cargo-nextest is faster and kinder to read, but cargo itself will do.
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: test lint test-rust test-compat venvs build image bench bench-mirror bench-takeover soak deny clean
+.PHONY: test lint test-rust test-compat venvs build image bench bench-mirror bench-takeover soak fuzz deny clean
 
 test: lint test-rust test-compat
 
@@ -50,8 +50,14 @@ bench: venvs
 
 soak: build venvs
 	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 MIRROR_FILE_MIB=200 TAKEOVER_KILLS=50 IMPORT_KILLS=50 \
+		BACKUP_KILLS=50 FSCK_KILLS=20 \
 		../$(PYTEST) -n 2 --dist loadfile test_large_upload.py test_crash.py test_sequences.py test_mirror_load.py \
-		test_takeover.py test_dumps.py
+		test_takeover.py test_dumps.py test_backup_trouble.py test_fsck_repair_records.py
+
+# Each parser of foreign bytes for this many seconds. Needs a nightly toolchain.
+FUZZ_SECONDS ?= 60
+fuzz:
+	fuzz/run.sh $(FUZZ_SECONDS)
 
 deny:
 	$(CARGO) deny check

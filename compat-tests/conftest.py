@@ -1,6 +1,6 @@
 """Wheelhouse seen through the real, unmodified clients of devpi-server.
 
-    compat-tests/setup.sh                                       once: makes the virtual environments
+    compat-tests/setup.sh                                       once: makes the virtual environments, installs nginx
     .venvs/clients/bin/pytest compat-tests -n 2 --dist loadfile
 
 The executables come from the directory in WHEELHOUSE_BIN (default ``target/debug``). To see whether the tests
@@ -16,6 +16,7 @@ import pytest
 
 from clients import VENVS, Shell
 from harness import BIN, Index, Server
+from nginx import NGINX
 
 # Prints the judge's counts at the end, also when another process ran it.
 pytest_plugins = ("judge.plugin", "sequences.plugin")
@@ -52,9 +53,9 @@ def pytest_runtest_makereport():
 def everything_is_built() -> None:
     """Says what is missing, rather than fail a hundred times."""
     needed = [BIN / "devpi-server", *(VENVS / name for name in ("clients", "poetry", "hatch", "legacy", "tools"))]
-    missing = [path for path in needed if not path.exists()]
+    missing = [str(path) for path in needed if not path.exists()] + ([] if NGINX else ["nginx"])
     if missing:
-        pytest.exit(f"missing: {', '.join(map(str, missing))} (see the top of compat-tests/conftest.py)", 2)
+        pytest.exit(f"missing: {', '.join(missing)} (see the top of compat-tests/conftest.py)", 2)
 
 
 @pytest.fixture(scope="module")

@@ -53,16 +53,39 @@ def server_environment(**extra: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **extra}
 
 
-def tool(name: str, *arguments: object, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+def tool(
+    name: str, *arguments: object, env: Mapping[str, str] = {}, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs one of our command line programs to its end, or, with a path as its name, any other."""
     return subprocess.run(
         [BIN / name, *map(str, arguments)],
         env=server_environment(**env),
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=DEADLINE,
     )
+
+
+def tool_killed_after(seconds: float, name: str, *arguments: object) -> bool:
+    """Runs one of our programs and kills it after a while, as a power cut would; false if it was done by then."""
+    process = subprocess.Popen(
+        [BIN / name, *map(str, arguments)],
+        env=server_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return True
+    assert process.returncode == 0, errors
+    return False
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,8 @@ base=$(b from --pull-never "$runtime_base")
 base_root=$(b mount "$base")
 check "/data belongs to that user" equal "$(stat -c %u:%g "$root/data")" 314:314
 check "the programs are there" equal "$(cd "$root/usr/local/bin" && echo *)" \
-    "devpi-export devpi-fsck devpi-gen-secret devpi-import devpi-init devpi-passwd devpi-server docker-entrypoint.sh"
+    "devpi-clear-search-index devpi-export devpi-fsck devpi-gen-config devpi-gen-secret devpi-import devpi-init \
+devpi-passwd devpi-server docker-entrypoint.sh"
 size=$(du -sm "$root" | cut -f 1)
 added=$((size - $(du -sm "$base_root" | cut -f 1)))
 check "it adds less than 60 MB to the base image" test "$added" -lt 60

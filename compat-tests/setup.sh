@@ -3,7 +3,7 @@
 # as .venvs/NAME at the top of the repository. One whose requirements have not changed since is left as it is,
 # so this can run before every test run.
 #
-#   compat-tests/setup.sh             all of them
+#   compat-tests/setup.sh             all of them, and nginx (see nginx.sh)
 #   compat-tests/setup.sh clients     only the named ones
 set -eu
 
@@ -12,6 +12,7 @@ venvs=$(dirname "$here")/.venvs
 python=${PYTHON:-python3}
 
 if [ $# -eq 0 ]; then
+    "$here/nginx.sh"
     for file in "$here"/requirements/*.txt; do
         set -- "$@" "$(basename "$file" .txt)"
     done

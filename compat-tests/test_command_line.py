@@ -1,6 +1,7 @@
 """Options, files, variables, messages and exit statuses of the command line programs, on which scripts depend."""
 
 import http.client
+import json
 import re
 import signal
 from base64 import b64decode, b64encode
@@ -58,6 +59,7 @@ def test_version() -> None:
         "devpi-export",
         "devpi-fsck",
         "devpi-passwd",
+        "devpi-gen-config",
         "devpi-gen-secret",
     ],
 )
@@ -66,6 +68,7 @@ def test_help(program: str) -> None:
     assert done.returncode == 0
     assert program in done.stdout
     assert "--configfile" in done.stdout
+    assert "The options of" not in done.stdout, "no words for developers"
 
 
 @pytest.mark.parametrize(
@@ -115,6 +118,90 @@ def test_serverdir_without_data(tmp_path: Path, exists: bool) -> None:
 def test_options_that_do_not_fit(new_server: Callable[..., Server], options: list[str], error: str) -> None:
     server = new_server()
     assert fatal(tool("devpi-server", "--serverdir", server.serverdir, *CHEAP_KEY, *options)) == error
+
+
+@pytest.mark.parametrize(
+    ("stored", "options", "error"),
+    [
+        ("standalone", ["--role", "replica"], "cannot run as replica, was previously run as standalone"),
+        (
+            "standalone",
+            ["--primary-url", "http://primary.example"],
+            "configuration error, primary URL set in nodeinfo, but role isn't set to replica",
+        ),
+        (
+            "standalone",
+            ["--primary-url", "http://primary.example", "--master-url", "http://primary.example"],
+            "Can't use both --master-url and --primary-url",
+        ),
+        (
+            "replica",
+            [],
+            "configuration error, primary URL isn't set in nodeinfo, but role is set to replica",
+        ),
+        (
+            "replica",
+            ["--primary-url", "http://user:word@primary.example"],
+            "configuration error, basic authorization in primary URL is not supported",
+        ),
+    ],
+)
+def test_roles_that_do_not_fit(
+    new_server: Callable[..., Server], stored: str, options: list[str], error: str
+) -> None:
+    server = new_server()
+    file = server.serverdir / ".nodeinfo"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"role": stored}))
+    assert fatal(tool("devpi-server", "--serverdir", server.serverdir, *CHEAP_KEY, *options)) == error
+
+
+@pytest.mark.ours
+def test_init_of_a_replica(tmp_path: Path) -> None:
+    """There are none yet, and nothing is made that looks like one."""
+    directory = tmp_path / "data"
+    done = tool("devpi-init", "--serverdir", directory, "--primary-url", "http://primary.example")
+    assert "running as a replica is not supported yet" in fatal(done)
+    assert not directory.exists()
+
+
+WITHOUT_EFFECT = (
+    "--passwd=root",
+    "--profile-requests=3",
+    "--enable-core-metadata",
+    "--requests-only",
+    "--autocreate-users",
+    "--proxy-timeout=10",
+    "--replica-file-search-path=.",
+    "--hard-links",
+    "--file-replication-threads=2",
+    "--file-replication-skip-indexes=root/pypi",
+    "--no-replica-streaming",
+    "--keyfs-cache-size=100",
+)
+# Of devpi-web, which the reference does not have.
+WITHOUT_EFFECT_OF_WEB = (
+    "--theme=.",
+    "--debug-macros",
+    "--documentation-path=.",
+    "--keep-docs-packed",
+    "--indexer-backend=null",
+)
+
+
+def test_options_without_effect(new_server: Callable[..., Server]) -> None:
+    """Existing command lines go on working, and the log says what stands in their place."""
+    options = WITHOUT_EFFECT if Server.reference else (*WITHOUT_EFFECT, *WITHOUT_EFFECT_OF_WEB)
+    server = new_server(*options).start()
+    assert requests.get(f"{server.url}/+api", timeout=DEADLINE).status_code == 200
+    if not Server.reference:
+        log = server.log.read_text()
+        for option in options:
+            assert f"{option.split('=')[0]} has no effect: " in log
+
+
+@pytest.mark.ours
+def test_no_warning_for_options_that_were_not_given(new_server: Callable[..., Server]) -> None:
+    assert "has no effect" not in new_server().start().log.read_text()
 
 
 def test_several_addresses(new_server: Callable[..., Server]) -> None:
@@ -498,3 +585,43 @@ def test_gen_secret_checks_what_exists(tmp_path: Path, content: str, mode: int, 
 
 def test_gen_secret_needs_a_place() -> None:
     assert fatal(tool("devpi-gen-secret")) == "You need to provide a location for the secret file."
+
+
+# devpi-clear-search-index, which devpi-web brings along
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("options", [[], ["--indexer-backend", "whoosh"], ["--indexer-backend=other:path=x"]])
+def test_clear_search_index(new_server: Callable[..., Server], options: list[str]) -> None:
+    """What devpi-web has left behind goes, also while a server runs; a second time there is nothing, which is fine."""
+    server = new_server().start()
+    index = server.serverdir / ".indices"
+    (index / "project").mkdir(parents=True)
+    (index / "project/segment").write_text("x")
+    done = tool("devpi-clear-search-index", "--serverdir", server.serverdir, *options)
+    assert done.returncode == 0, done.stderr
+    assert re.search(f"removed the search index .*{index}", done.stdout)
+    assert not index.exists()
+    done = tool("devpi-clear-search-index", "--serverdir", server.serverdir, *options)
+    assert done.returncode == 0, done.stderr
+    assert "there is no search index" in done.stdout
+    assert server.get("/").keys() == {"root"}
+
+
+@pytest.mark.ours
+def test_clear_search_index_that_lies_elsewhere(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    """A link goes; what it leads to was somebody's choice."""
+    server = new_server()
+    (tmp_path / "file").write_text("mine")
+    (server.serverdir / ".indices").symlink_to(tmp_path)
+    assert tool("devpi-clear-search-index", "--serverdir", server.serverdir).returncode == 0
+    assert not (server.serverdir / ".indices").is_symlink()
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.ours
+def test_clear_search_index_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".indices").mkdir()
+    done = tool("devpi-clear-search-index", "--serverdir", tmp_path)
+    assert fatal(done) == f"The path '{tmp_path}' {NO_DATA}"
+    assert (tmp_path / ".indices").exists()

@@ -1,5 +1,6 @@
 """`devpi-fsck`: what is damaged or missing is named, and whoever runs it hears of it by the exit status."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -10,6 +11,7 @@ import requests
 import packages
 from harness import Server, expect_uploaded, tool
 from mirrors import mirror_of, publish, released, upstream  # noqa: F401
+from serverdirs import DAMAGES, changes, content_file, damage, database, listing
 from upstream import FakeUpstream
 
 ERRORS = "fatal: There have been errors during consistency check."
@@ -92,6 +94,63 @@ def test_damaged_database(server: Server) -> None:
     done = fsck(server)
     assert done.returncode == 1
     assert "fatal: " in done.stderr
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("how", ["wrong byte", "cut"])
+def test_damaged_in_a_mirror(server: Server, upstream: FakeUpstream, tmp_path: Path, how: str) -> None:  # noqa: F811
+    """It would be given out, so this is an error whatever the upstream has."""
+    file = released(tmp_path, "mirrored", "1.0")
+    publish(upstream, "mirrored", file)
+    assert server.files(mirror_of(server, upstream), "mirrored")
+    damage(content_file(server.serverdir, file.content), how)
+    done = fsck(server)
+    assert done.returncode == 1
+    assert re.search(rf"ERROR \S+/{file.filename} - \w+ mismatch, got ", done.stdout)
+
+
+@pytest.mark.ours
+def test_contents_of_nobody(server: Server) -> None:
+    """They are told of and do no harm. What removed files had belongs to those still."""
+    stray = content_file(server.serverdir, b"stray")
+    stray.write_bytes(b"stray")
+    [user] = server.get("/").keys() - {"root"}
+    server.api("DELETE", f"/{user}/dev/sample/1.0")
+    done = fsck(server)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [warning] = [line for line in done.stdout.splitlines() if "WARN" in line]
+    assert stray.name in warning
+    assert stray.exists()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("table", ["users", "projects"])
+def test_counters(server: Server, table: str) -> None:
+    """By them the server sees that somebody was faster; one that lags behind lets two overwrite each other's work."""
+    server.stop()
+    with database(server.serverdir) as connection:
+        connection.execute(f"UPDATE {table} SET changed_at = changed_at - 1 WHERE name != 'root'")
+    done = fsck(server)
+    assert done.returncode == 1
+    assert "the database is damaged: " in done.stdout
+    assert ERRORS in done.stderr
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("running", [True, False])
+def test_nothing_is_changed(server: Server, tmp_path: Path, running: bool) -> None:
+    """Whatever is found, with a server at work or without."""
+    if not running:
+        server.stop()
+    for number, name in enumerate(("sample-1.0-py3-none-any.whl", "sample-1.0.tar.gz")):
+        damage(content_file(server.serverdir, (tmp_path / name).read_bytes()), DAMAGES[number])
+    content_file(server.serverdir, b"stray").write_bytes(b"stray")
+    with database(server.serverdir) as connection:
+        connection.execute("UPDATE users SET changed_at = 0")
+        connection.execute("UPDATE documents SET body = x'00'")
+    before = listing(server.serverdir)
+    assert [fsck(server, *options).returncode for options in ([], ["--no-checksum"])] == [1, 1]
+    assert changes(before, listing(server.serverdir)) == []
 
 
 def test_nothing_to_check(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ The upstream is a fake on this machine (``upstream``), so each test can also tel
 
 import base64
 import http.server
-import ipaddress
 import socket
 import socketserver
 import ssl
@@ -13,17 +12,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import make_certificate
 from clients import VENVS, Shell
 from harness import BIN, DEADLINE, ROOT_PASSWORD, Server, free_port, server_environment
 from mirrors import INSTALLERS, JSON_PAGE, User, mirror_of, page, publish, published, released, stage_above, upstream
@@ -337,36 +332,6 @@ def pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-
-
-def make_certificate(directory: Path, authority: Path) -> Path:
-    """Writes a certificate authority, and gives a file with key and certificate of a server here."""
-    now = datetime.now(UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Test Authority", "upstream")]
-
-    def certificate(subject: int) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(names[subject])
-            .issuer_name(names[0])
-            .public_key(keys[subject].public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=subject == 0, path_length=None), critical=True)
-        )
-
-    top = certificate(0).sign(keys[0], hashes.SHA256())
-    hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("upstream.example")]
-    leaf = certificate(1).add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-    signed = leaf.sign(keys[0], hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    authority.write_bytes(top.public_bytes(encoding))
-    path = directory / "server.pem"
-    key = keys[1].private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(key + signed.public_bytes(encoding))
-    return path
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])

@@ -563,14 +563,25 @@ def test_links_of_old_releases(plain: Place) -> None:
         assert [link for link in links if "log" in link] == []
 
 
-@pytest.mark.ours
 def test_directory_of_a_replica(plain: Place) -> None:
-    """It is refused before anything is taken over."""
+    """It is refused before anything is taken over, unless it shall be on its own; then it stays so."""
     file = plain.serverdir / ".nodeinfo"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"role": "replica"}))
-    assert "is that of a replica, which is not supported yet" in plain.refuses()
-    assert not (plain.serverdir / "files").exists()
-    assert plain.run("--check-takeover").returncode == 1
+    replica = json.loads(file.read_text()) | {"role": "replica", "masterurl": "http://primary.example"}
+    file.write_text(json.dumps(replica))
+    if not Server.reference:
+        assert "running as a replica is not supported yet" in plain.refuses()
+        assert not (plain.serverdir / "files").exists()
+        assert plain.run("--check-takeover").returncode == 1
+        assert plain.run("--check-takeover", "--role", "standalone").returncode == 0
+    server = plain.ours()
+    server.options += ["--role", "standalone"]
+    plain.same_as_before(server.start())
+    kept = json.loads(file.read_text())
+    assert (kept["uuid"], kept["role"]) == (replica["uuid"], "standalone")
+    assert "masterurl" not in kept
+    server.stop()
+    server.options = server.options[:-2]
+    plain.same_as_before(server.start())
 
 
 @pytest.mark.ours

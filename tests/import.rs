@@ -8,7 +8,7 @@ use serde_json::json;
 use wheelhouse::archive::Limits;
 use wheelhouse::dump::import::{Import, ImportError, ImportOptions, read_list};
 use wheelhouse::dump::intake::{Damaged, Intake};
-use wheelhouse::dump::report::{Listener, Problem, Report};
+use wheelhouse::report::{Listener, Problem, Report};
 use wheelhouse::storage::files::Transfer;
 use wheelhouse::storage::fs::{DirectoryLimits, DirectoryStore};
 use wheelhouse::storage::meta::MetaStore;

@@ -44,14 +44,23 @@ fn row(option: &Arg) -> String {
         ArgAction::Set | ArgAction::Append => option.get_value_names().map_or("", |names| names[0].as_str()),
         _ => "",
     };
-    let name = format!("--{} {value}", option.get_long().unwrap_or_default());
+    let name = match option.get_long() {
+        Some(long) => format!("--{long} {value}"),
+        None => value.to_owned(),
+    };
     let defaults: Vec<String> =
         option.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
     let default = match defaults.join(" ") {
         empty if empty.is_empty() || value.is_empty() || option.is_hide_default_value_set() => String::new(),
         default => format!("`{default}`"),
     };
-    let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut help = option.get_help().map(ToString::to_string).unwrap_or_default();
+    if option.get_long().is_none() {
+        for choice in option.get_possible_values() {
+            let meaning = choice.get_help().map(ToString::to_string).unwrap_or_default();
+            help.extend([". `", choice.get_name(), "`: ", &meaning]);
+        }
+    }
     format!("| {short}`{}` | {default} | {} |", name.trim(), help.replace('\n', " ").replace('|', "\\|"))
 }
 

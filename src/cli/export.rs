@@ -10,7 +10,7 @@ use super::progress::{Channel, Progress};
 use super::serverdir::Reading;
 use super::tool::ToolOptions;
 use crate::dump::export::{ExportOptions, ExportSummary, export};
-use crate::dump::report::Report;
+use crate::report::Report;
 use crate::storage::files::Transfer;
 
 pub(super) const ABOUT: &str = "Write all data to a dump, which devpi-import reads.";

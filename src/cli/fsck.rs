@@ -1,17 +1,21 @@
-//! `devpi-fsck`: checks all stored data, also while a server runs.
+//! `devpi-fsck`: checks all stored data, also while a server runs, and repairs them while none does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{ArgAction, Args};
 use tracing::{error, info, warn};
 
 use super::console::Fatal;
-use super::serverdir::Reading;
+use super::serverdir::{Reading, ServerDir, Stores};
 use super::tool::ToolOptions;
+use crate::clock::Clock;
 use crate::config::ReadingOptions;
-use crate::fsck::{Finding, FsckOptions, check};
+use crate::fsck::{Fault, Finding, FsckOptions, FsckSummary, Lost, Outcome, Repair, check, find_unnamed};
+use crate::pep::digest::Sha256;
 
-pub(super) const ABOUT: &str = "Check that all stored files are there and what they are said to be.";
+pub(super) const ABOUT: &str =
+    "Check that all stored files are there and what they are said to be; repair them.";
 
 /// The options of `devpi-fsck`.
 #[derive(Args, Debug)]
@@ -26,32 +30,92 @@ pub(super) struct Options {
     no_checksum: bool,
     #[command(flatten)]
     reading: ReadingOptions,
+    #[command(flatten)]
+    repair: RepairOptions,
+}
+
+/// What is done about what is found.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Repair")]
+struct RepairOptions {
+    /// Repair what is found; the server must not be running. Damaged files are kept in the directory `damaged`, mirrors
+    /// fetch what they lack, core metadata are read from wheels anew, files that nothing names are removed.
+    #[arg(long)]
+    repair: bool,
+    /// Look for the contents of lost files in this directory: a backup, or any with such files. May be repeated.
+    #[arg(long, value_name = "DIR", requires = "repair")]
+    from: Vec<PathBuf>,
+    /// Remove files whose contents are lost, as if somebody had deleted them: they can be uploaded again then.
+    #[arg(long, requires = "repair")]
+    remove_lost: bool,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
     let (_logging, path) = options.tool.start(&warnings)?;
-    actix_web::rt::System::new().block_on(run_check(&options, path))
+    let system = actix_web::rt::System::new();
+    if options.repair.repair {
+        system.block_on(repair(&options, &path))
+    } else {
+        system.block_on(look(&options, &path))
+    }
 }
 
-async fn run_check(options: &Options, path: PathBuf) -> anyhow::Result<()> {
-    let reading = Reading::open(&path, &options.tool.limits)?;
+/// What a check has found.
+struct Found {
+    summary: FsckSummary,
+    /// In files, where they are to be repaired.
+    faults: Vec<Fault>,
+    /// Contents that nothing names.
+    unnamed: Vec<Sha256>,
+}
+
+async fn look(options: &Options, path: &Path) -> anyhow::Result<()> {
+    let reading = Reading::open(path, &options.tool.limits)?;
+    let is_sound = check_database(&reading).await?;
+    let found = find(options, &reading).await?;
+    if found.summary.has_errors() || !is_sound {
+        return Err(Fatal::new("There have been errors during consistency check.").into());
+    }
+    Ok(())
+}
+
+/// Tells what is wrong with the database. Whether that is nothing.
+async fn check_database(reading: &Reading) -> anyhow::Result<bool> {
     let faults = reading.check_database().await?;
     for fault in &faults {
         error!("the database is damaged: {fault}");
     }
+    Ok(faults.is_empty())
+}
+
+/// Tells what is wrong with files.
+async fn find(options: &Options, reading: &Reading) -> anyhow::Result<Found> {
     let mut snapshot = reading.snapshot().await?;
     if let Some(serial) = snapshot.serial() {
         info!("Checking at serial {serial}");
     }
     let how = FsckOptions { checksum: !options.no_checksum, parallel: options.reading.parallel() };
-    let mut tell = |finding: &Finding| {
-        if let Finding::Missing { in_mirror: true, .. } = finding {
-            warn!("{finding}");
+    let mut faults = Vec::new();
+    let mut tell = |fault: Fault| {
+        if let Finding::Missing { in_mirror: true, .. } = fault.finding {
+            warn!("{}", fault.finding);
         } else {
-            error!("{finding}");
+            error!("{}", fault.finding);
+        }
+        if options.repair.repair {
+            faults.push(fault);
         }
     };
     let summary = check(snapshot.as_mut(), reading.files(), how, &mut tell).await?;
+    drop(snapshot);
+    let mut unnamed = Vec::new();
+    let mut tell_unnamed = |sha256: Sha256, size: u64| {
+        warn!("the content {sha256} with {size} bytes belongs to no file");
+        if options.repair.repair {
+            unnamed.push(sha256);
+        }
+    };
+    find_unnamed(async || reading.snapshot().await, reading.files(), &mut tell_unnamed).await?;
     info!("Finished with a total of {} files.", summary.files);
     if summary.missing_in_mirrors > 0 {
         warn!("A total of {} files are missing in mirrors.", summary.missing_in_mirrors);
@@ -59,8 +123,62 @@ async fn run_check(options: &Options, path: PathBuf) -> anyhow::Result<()> {
     if summary.missing > 0 {
         error!("A total of {} files are missing.", summary.missing);
     }
-    if summary.has_errors() || !faults.is_empty() {
-        return Err(Fatal::new("There have been errors during consistency check.").into());
+    Ok(Found { summary, faults, unnamed })
+}
+
+async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
+    let (limits, how) = (&options.tool.limits, &options.repair);
+    if let Some(missing) = how.from.iter().find(|source| !source.is_dir()) {
+        return Err(Fatal::new(format!("--from {}: there is no such directory", missing.display())).into());
     }
-    Ok(())
+    let directory = ServerDir::open(path)?;
+    for done in directory.repair_database()? {
+        info!("repaired: {done}");
+    }
+    let Stores { meta, files } = directory.open_stores(limits)?;
+    let registry =
+        Stores { meta: Arc::clone(&meta), files: Arc::clone(&files) }.registry_for_tool(limits).await?;
+    let unfinished = registry.sweep().await?;
+    if unfinished > 0 {
+        info!("repaired: removed {unfinished} files of uploads that were never finished");
+    }
+    let reading = Reading::open(path, limits)?;
+    let Found { faults, unnamed, .. } = find(options, &reading).await?;
+    let repair = Repair {
+        meta: &*meta,
+        files: &*files,
+        sources: &how.from,
+        lost: if how.remove_lost { Lost::Remove } else { Lost::Keep },
+        archive: limits.registry().archive,
+        now: Clock::system().now(),
+    };
+    let mut lost = 0;
+    let mut tell = |outcome: &Outcome| {
+        if outcome.is_loss() {
+            lost += 1;
+            error!("not repaired: {outcome}");
+        } else {
+            info!("repaired: {outcome}");
+        }
+    };
+    let forgotten = repair.run(faults, &mut tell).await?;
+    for sha256 in unnamed {
+        files.remove(&sha256).await?;
+        info!("repaired: removed the content {sha256}");
+    }
+    registry.close().await?;
+    let places = directory.forget_documents(&forgotten)?;
+    if places > 0 {
+        info!("repaired: {places} references to metadata that were missing or damaged");
+    }
+    let is_sound = check_database(&reading).await?;
+    match (lost, is_sound) {
+        (0, true) => Ok(()),
+        (_, false) => Err(Fatal::new(
+            "The database could not be repaired; take the one of a backup (see 'devpi-server backup').",
+        )
+        .into()),
+        (1, true) => Err(Fatal::new("1 fault could not be repaired, see above.").into()),
+        (lost, true) => Err(Fatal::new(format!("{lost} faults could not be repaired, see above.")).into()),
+    }
 }

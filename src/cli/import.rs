@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{InitOptions, IntakeOptions};
 use crate::dump::import::{Import, ImportOptions, ImportSummary, read_list};
 use crate::dump::intake::Intake;
-use crate::dump::report::Report;
+use crate::report::Report;
 use crate::storage::files::Transfer;
 
 pub(super) const ABOUT: &str =

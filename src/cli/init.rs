@@ -13,7 +13,7 @@ use super::console::Fatal;
 use super::serverdir::ServerDir;
 use super::tool::ToolOptions;
 use crate::auth::password::{PasswordHasher, check_hash};
-use crate::config::{InitOptions, LimitOptions};
+use crate::config::{InitOptions, LimitOptions, RoleOptions, StoredRole};
 use crate::domain::acl::{Caller, ROOT};
 use crate::domain::user::NewPassword;
 use crate::storage::model::{IndexName, UserRecord};
@@ -30,10 +30,13 @@ pub(super) struct Options {
     tool: ToolOptions,
     #[command(flatten)]
     init: InitOptions,
+    #[command(flatten)]
+    role: RoleOptions,
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
     let (_logging, path) = options.tool.start(&warnings)?;
+    options.role.check(StoredRole::default()).map_err(Fatal::new)?;
     let contents = Contents::of(&options.init);
     let password = RootPassword::of(&options.init);
     actix_web::rt::System::new().block_on(initialise(&path, password, contents, &options.tool.limits))

@@ -1,8 +1,11 @@
 //! The programs. This is the only place that names concrete stores and wires everything together.
 
+mod backup;
+mod clear_search_index;
 mod console;
 mod export;
 mod fsck;
+mod gen_config;
 mod gen_secret;
 mod import;
 mod init;
@@ -10,6 +13,7 @@ mod passwd;
 mod program;
 mod progress;
 mod serve;
+mod server;
 mod serverdir;
 mod takeover;
 mod tool;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, FromArgMatches};
 
-use super::{export, fsck, gen_secret, import, init, passwd, serve};
+use super::{clear_search_index, export, fsck, gen_config, gen_secret, import, init, passwd, server};
 use crate::config::{ConfigFileError, Layered, layer};
 
 /// The status after a configuration file with the wrong structure (as in devpi).
@@ -21,9 +21,19 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Some("devpi-import") => start(&arguments, "devpi-import", import::ABOUT, import::run),
         Some("devpi-export") => start(&arguments, "devpi-export", export::ABOUT, export::run),
         Some("devpi-fsck") => start(&arguments, "devpi-fsck", fsck::ABOUT, fsck::run),
+        Some("devpi-clear-search-index") => {
+            let (about, run) = (clear_search_index::ABOUT, clear_search_index::run);
+            start(&arguments, "devpi-clear-search-index", about, run)
+        }
+        Some("devpi-gen-config") => {
+            let run = |options, warnings| {
+                gen_config::run(options, warnings, arguments.get(1..).unwrap_or_default())
+            };
+            start(&arguments, "devpi-gen-config", gen_config::ABOUT, run)
+        }
         Some("devpi-passwd") => start(&arguments, "devpi-passwd", passwd::ABOUT, passwd::run),
         Some("devpi-gen-secret") => start(&arguments, "devpi-gen-secret", gen_secret::ABOUT, gen_secret::run),
-        _ => start(&arguments, "devpi-server", serve::ABOUT, serve::run),
+        _ => start(&arguments, "devpi-server", server::ABOUT, server::run),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,12 +55,13 @@ fn start<O: Args + FromArgMatches>(
 }
 
 fn define<O: Args>(name: &'static str, about: &'static str) -> Command {
-    O::augment_args(Command::new(name).about(about).infer_long_args(true).args_override_self(true))
+    // After the options, which would bring a text of their own.
+    O::augment_args(Command::new(name).infer_long_args(true).args_override_self(true)).about(about)
 }
 
 /// The definition of `devpi-server`'s command line, from which its documentation is made.
 pub fn server_command() -> Command {
-    define::<serve::Options>("devpi-server", serve::ABOUT)
+    define::<server::Options>("devpi-server", server::ABOUT)
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {

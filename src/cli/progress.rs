@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info, warn};
 
 use super::console::say;
-use crate::dump::report::{Listener, Problem, Severity};
+use crate::report::{Listener, Problem, Severity};
 
 /// How often a line is written where nobody sees a bar.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::{ArgAction, Args};
+use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
@@ -18,13 +18,13 @@ use tracing::{info, warn};
 use super::console::{Fatal, say};
 use super::init::{Contents, RootPassword, initialise};
 use super::serverdir::{self, ServerDir};
-use super::takeover;
+use super::{backup, takeover};
 use crate::auth::authenticator::{AuthError, Authenticator, Credentials};
 use crate::auth::secret::Secret;
 use crate::auth::users::UserCache;
 use crate::clock::Clock;
 use crate::config::{
-    CommonOptions, InitOptions, LimitOptions, ListenOptions, MirrorOptions, Role, SecurityOptions,
+    CommonOptions, InitOptions, LimitOptions, ListenOptions, MirrorOptions, RoleOptions, SecurityOptions,
     StorageOptions, TakeoverOptions, UnusedOptions,
 };
 use crate::domain::acl::ROOT;
@@ -32,10 +32,7 @@ use crate::domain::stale::StaleObserver;
 use crate::http::server::{self, Listener};
 use crate::http::{FileCache, NodeInfo, PageCache, State};
 use crate::publish::Publisher;
-use crate::telemetry;
 use crate::version::{DEVPI_VERSION, VERSION};
-
-pub(super) const ABOUT: &str = "Serve private Python packages; a drop-in replacement of devpi-server.";
 
 /// The variable with the password of the user root, for `--init`.
 const PASSWORD_VARIABLE: &str = "DEVPI_PASSWORD";
@@ -52,13 +49,9 @@ const RESERVED_FILES: usize = 128;
 /// The length of a generated password in bytes, before it is made printable.
 const GENERATED_PASSWORD_BYTES: usize = 15;
 
-/// The options of `devpi-server`.
+/// The options of a running server.
 #[derive(Args, Debug)]
-pub(super) struct Options {
-    /// Print the version of devpi-server with which this server is compatible, and its own.
-    #[arg(long, action = ArgAction::SetTrue)]
-    version: bool,
-
+pub(super) struct ServerOptions {
     /// Initialise an empty serverdir before serving. The password of the user root is taken from the variable
     /// `DEVPI_PASSWORD`; if that is not set, one is made up and printed once. With data already there, nothing is
     /// initialised, but a `DEVPI_PASSWORD` that is set must be right.
@@ -66,46 +59,29 @@ pub(super) struct Options {
     init: bool,
 
     #[command(flatten)]
-    common: CommonOptions,
+    pub(super) common: CommonOptions,
     #[command(flatten)]
-    listen: ListenOptions,
+    pub(super) listen: ListenOptions,
     #[command(flatten)]
-    storage: StorageOptions,
+    pub(super) storage: StorageOptions,
     #[command(flatten)]
-    takeover: TakeoverOptions,
+    pub(super) role: RoleOptions,
+    #[command(flatten)]
+    pub(super) takeover: TakeoverOptions,
     #[command(flatten)]
     mirrors: MirrorOptions,
     #[command(flatten)]
-    security: SecurityOptions,
+    pub(super) security: SecurityOptions,
     #[command(flatten)]
-    limits: LimitOptions,
+    pub(super) limits: LimitOptions,
     #[command(flatten)]
     initialisation: InitOptions,
     #[command(flatten)]
-    unused: UnusedOptions,
+    pub(super) unused: UnusedOptions,
 }
 
-pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
-    if options.version {
-        return Ok(say(&format!("{DEVPI_VERSION} (Wheelhouse {VERSION})"))?);
-    }
-    let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
-    options.unused.explain();
-    if options.common.logger_cfg.is_some() {
-        warn!("the option --logger-cfg has no effect: see --debug and --log-format");
-    }
-    if options.storage.role == Role::Replica {
-        return Err(Fatal::new("running as a replica is not supported yet by this server").into());
-    }
-    let path = serverdir::path(&options.storage)?;
-    if options.takeover.check_takeover {
-        let (storage, intake) = (&options.storage, &options.takeover.intake);
-        let checking = takeover::check(&path, storage, intake, &options.limits);
-        return actix_web::rt::System::new().block_on(checking);
-    }
-    if options.takeover.drop_old_state {
-        return takeover::drop_old(&path);
-    }
+/// Serves what is in the directory of the options until it is told to stop.
+pub(super) fn run(options: ServerOptions) -> anyhow::Result<()> {
     // Files from upstreams are decrypted, hashed and counted here, not where clients are answered.
     let upstream = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, NonZero::get))
@@ -118,7 +94,7 @@ pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()>
     served
 }
 
-async fn serve(options: Options, upstream: Handle) -> anyhow::Result<()> {
+async fn serve(options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
     // Before anything slow: the first process of a container loses signals that nobody handles.
     let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
@@ -148,6 +124,7 @@ async fn serve(options: Options, upstream: Handle) -> anyhow::Result<()> {
         }
     }
     let directory = ServerDir::open(&path)?;
+    backup::forget(&path)?;
     takeover::check_unchanged(&path, &options.storage)?;
     let secret = read_secret(&options, &directory)?;
     let stores = directory.open_stores(&options.limits)?;
@@ -218,7 +195,7 @@ fn more_authorities() -> Option<PathBuf> {
 async fn initialise_first(
     path: &Path,
     given: Option<SecretString>,
-    options: &Options,
+    options: &ServerOptions,
 ) -> anyhow::Result<bool> {
     let contents = Contents::of(&options.initialisation);
     if let Some(password) = given {
@@ -235,7 +212,7 @@ async fn initialise_first(
 }
 
 /// The secret of the login tokens. With `--init` one is kept in the directory, so that logins survive a restart.
-fn read_secret(options: &Options, directory: &ServerDir) -> anyhow::Result<Secret> {
+fn read_secret(options: &ServerOptions, directory: &ServerDir) -> anyhow::Result<Secret> {
     if let Some(path) = &options.security.secretfile {
         info!("Using secret file '{}'.", path.display());
         return Ok(Secret::read(path).map_err(Fatal::new)?);

@@ -16,10 +16,10 @@ use super::serverdir::{self, ServerDir, has_database};
 use crate::clock::Clock;
 use crate::config::{IntakeOptions, LimitOptions, StorageOptions};
 use crate::dump::intake::{Damaged, Intake};
-use crate::dump::report::Report;
 use crate::dump::serverdir::keys::{KeyError, KeyStore};
 use crate::dump::serverdir::{OLD_NAMES, OldState, StateError, is_old};
 use crate::dump::takeover::{Summary, take_over};
+use crate::report::Report;
 use crate::storage::files::Transfer;
 
 /// The file that says which state was taken over.
@@ -51,7 +51,6 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let shown = path.display();
     info!("taking over the data of devpi-server in '{shown}'");
-    serverdir::check_node(path)?;
     let mut opened = OldState::open(path, storage.named_backend());
     if let Err(StateError::Keys(KeyError::HotJournal { path: database })) = &opened {
         info!("rolling back what a server that died has left half written");
@@ -100,7 +99,6 @@ pub(super) async fn check(
         let text = format!("There are no data of devpi-server in '{}'.", path.display());
         return Err(Fatal::new(text).into());
     }
-    serverdir::check_node(path)?;
     if has_database(path) {
         say("The data of devpi-server have been taken over already; this is about another takeover.")?;
     }

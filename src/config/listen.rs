@@ -64,6 +64,25 @@ pub struct ListenOptions {
     /// x-forwarded-proto, x-forwarded-port and x-forwarded-by, or forwarded alone; by default x-forwarded-proto.
     #[arg(long, value_name = "NAMES")]
     pub trusted_proxy_headers: Option<String>,
+
+    /// Location at which nginx has the directory `files` of the serverdir, such as `/+stored/`. Answers name files
+    /// below it in the header X-Accel-Redirect instead of sending them, so clients must come through nginx then.
+    #[arg(long, value_name = "LOCATION", value_parser = parse_location)]
+    pub x_accel_redirect: Option<String>,
+}
+
+/// Where the server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// Over TCP.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// At a Unix domain socket.
+    Unix(PathBuf),
 }
 
 /// Why the server cannot listen.
@@ -97,15 +116,38 @@ impl ListenOptions {
             outside_url: self.outside_url.clone(),
             absolute_urls: self.absolute_urls,
             trusted_proxies,
+            x_accel_redirect: self.x_accel_redirect.clone(),
         })
+    }
+
+    /// Where a reverse proxy on this machine finds the server: its first address.
+    pub fn first_address(&self) -> Result<ServerAddress, ListenError> {
+        if let Some(path) = &self.unix_socket {
+            return Ok(ServerAddress::Unix(path.clone()));
+        }
+        let (host, port) = match self.listen.first() {
+            Some(address) => split_address(address).ok_or_else(|| ListenError::Malformed(address.clone()))?,
+            None => (&*self.host, self.port),
+        };
+        let host = if matches!(host, "*" | "" | "0.0.0.0" | "::") { DEFAULT_HOST } else { host };
+        Ok(ServerAddress::Tcp { host: host.to_owned(), port })
+    }
+
+    /// Whether the options fit together.
+    pub fn check(&self) -> Result<(), ListenError> {
+        if !self.listen.is_empty() && !self.has_default_address() {
+            return Err(ListenError::Both);
+        }
+        Ok(())
+    }
+
+    fn has_default_address(&self) -> bool {
+        self.host == DEFAULT_HOST && self.port == DEFAULT_PORT
     }
 
     /// Binds all sockets. Returns them with the URLs or paths under which they are reached.
     pub fn bind(&self) -> Result<Vec<(Listener, String)>, ListenError> {
-        let default = self.host == DEFAULT_HOST && self.port == DEFAULT_PORT;
-        if !self.listen.is_empty() && !default {
-            return Err(ListenError::Both);
-        }
+        self.check()?;
         let mut bound = Vec::new();
         if let Some(path) = &self.unix_socket {
             let address = format!("unix:{}", path.display());
@@ -114,7 +156,7 @@ impl ListenOptions {
                 listener.map_err(|cause| ListenError::Unusable { address: address.clone(), cause })?;
             bound.push((Listener::Unix(listener), address));
         }
-        if self.listen.is_empty() && !(default && self.unix_socket.is_some()) {
+        if self.listen.is_empty() && !(self.has_default_address() && self.unix_socket.is_some()) {
             bind_tcp(&self.host, self.port, &mut bound)?;
         }
         for address in &self.listen {
@@ -168,9 +210,27 @@ fn parse_octal(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A location of nginx with a slash at its end.
+fn parse_location(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-_.".contains(&byte);
+    if !text.starts_with('/') || text.len() < 2 || !text.bytes().all(is_plain) {
+        return Err("not a path of letters, digits and any of +-_. that begins with a slash".to_owned());
+    }
+    Ok(format!("{}/", text.trim_end_matches('/')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn locations_are_paths() {
+        assert_eq!(parse_location("/+stored").as_deref(), Ok("/+stored/"));
+        assert_eq!(parse_location("/a/b/").as_deref(), Ok("/a/b/"));
+        for bad in ["", "/", "stored", "/a b", "/a;", "/\u{e9}"] {
+            assert!(parse_location(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn addresses_have_a_host_and_a_port() {

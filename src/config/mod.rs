@@ -6,22 +6,25 @@ mod files;
 mod limits;
 mod listen;
 mod mirror;
+mod role;
 mod security;
 mod storage;
 mod takeover;
+mod unused;
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tracing::warn;
 
 pub use files::{ConfigFileError, Layered, layer};
 pub use limits::LimitOptions;
-pub use listen::{ListenError, ListenOptions};
+pub use listen::{ListenError, ListenOptions, ServerAddress};
 pub use mirror::{CredentialsError, MirrorOptions};
+pub use role::{Role, RoleError, RoleOptions, StoredRole};
 pub use security::SecurityOptions;
-pub use storage::{InitOptions, Role, StorageOptions};
+pub use storage::{InitOptions, StorageOptions};
 pub use takeover::{IntakeOptions, ReadingOptions, TakeoverOptions};
+pub use unused::{UnusedOptions, UnusedStorageOptions};
 
 /// Options that all programs have.
 #[derive(Args, Clone, Debug)]
@@ -50,46 +53,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
-}
-
-/// Options of all of devpi's programs that work on stored data, and have no meaning here.
-#[derive(Args, Clone, Debug)]
-pub struct UnusedStorageOptions {
-    #[arg(long, value_name = "N", hide = true)]
-    keyfs_cache_size: Option<u64>,
-}
-
-impl UnusedStorageOptions {
-    /// Logs what stands in the place of those that were given.
-    pub fn explain(&self) {
-        if self.keyfs_cache_size.is_some() {
-            warn!("--keyfs-cache-size has no effect: see --page-cache-size and --file-cache-items");
-        }
-    }
-}
-
-/// Options of devpi-server for what this server has not yet; accepted so that existing command lines keep working.
-#[derive(Args, Clone, Debug)]
-pub struct UnusedOptions {
-    #[command(flatten)]
-    storage: UnusedStorageOptions,
-    #[arg(long, value_name = "N", hide = true)]
-    profile_requests: Option<u64>,
-    #[arg(long, value_name = "SECONDS", hide = true)]
-    proxy_timeout: Option<u64>,
-    #[arg(long, hide = true)]
-    enable_core_metadata: bool,
-}
-
-impl UnusedOptions {
-    /// Logs what stands in the place of those that were given and would do something in devpi-server.
-    pub fn explain(&self) {
-        self.storage.explain();
-        if self.profile_requests.is_some_and(|count| count > 0) {
-            warn!("--profile-requests has no effect: use a profiler of the system, such as perf");
-        }
-        if self.proxy_timeout.is_some() {
-            warn!("--proxy-timeout has no effect: this server has no replicas yet");
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 /// The storage of devpi-server when nothing else is said.
 const DEFAULT_STORAGE: &str = "sqlite";
@@ -18,24 +18,6 @@ pub struct StorageOptions {
     /// How metadata are stored. There is one way so far.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_STORAGE, hide = true)]
     pub storage: String,
-
-    /// Role of this node.
-    #[arg(long, value_enum, value_name = "ROLE", default_value_t = Role::Auto, hide = true)]
-    pub role: Role,
-}
-
-/// The role of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    /// As the data says.
-    Auto,
-    /// On its own.
-    Standalone,
-    /// Followed by replicas.
-    #[value(alias = "master")]
-    Primary,
-    /// Following a primary.
-    Replica,
 }
 
 impl StorageOptions {

@@ -93,6 +93,11 @@ impl Registry {
         Ok(file)
     }
 
+    /// Where the content of a link lies below the directory `files` of the store.
+    pub fn content_path(&self, link: &Link) -> String {
+        self.files.path_below(&link.sha256)
+    }
+
     /// The bytes of a core metadata document.
     pub async fn get_core_metadata(&self, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
         self.meta.snapshot().await?.get_document(sha256).await

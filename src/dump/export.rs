@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 
 use self::entries::FileToDump;
 use super::import::LIST;
-use super::report::Report;
 use crate::ascii_json;
 use crate::domain::index_config::{IndexConfig, IndexKind};
 use crate::domain::user::render_time;
 use crate::pep::digest::Sha256;
+use crate::report::Report;
 use crate::storage::StorageError;
 use crate::storage::files::{FileStore, Transfer};
 use crate::storage::meta::Snapshot;

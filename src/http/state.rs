@@ -57,6 +57,8 @@ pub struct HttpSettings {
     pub absolute_urls: bool,
     /// The reverse proxies whose word on scheme and host counts.
     pub trusted_proxies: Option<TrustedProxies>,
+    /// Where nginx finds the contents of files, which it sends itself then: the beginning of an internal location.
+    pub x_accel_redirect: Option<String>,
 }
 
 impl HttpSettings {

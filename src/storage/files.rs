@@ -5,7 +5,7 @@
 //! Whatever happens in between, a later start finds either a confirmed content or one that it can settle.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,6 +30,22 @@ pub trait FileStore: Send + Sync {
 
     /// Gives a content out as a new file of the local file system. Whether it is there.
     async fn give_local(&self, sha256: &Sha256, target: &Path, way: Transfer) -> Result<bool, StorageError>;
+
+    /// The path of a content below the store's directory `files`, for a web server that sends it itself.
+    fn path_below(&self, sha256: &Sha256) -> String;
+
+    /// Where a content lies in the local file system, whether or not it is there.
+    fn local_path(&self, sha256: &Sha256) -> PathBuf;
+
+    /// The contents whose hash begins with `first`, and their sizes in bytes, in no particular order. Those whose lease is
+    /// not confirmed yet are left out.
+    async fn list(&self, first: u8) -> Result<Vec<(Sha256, u64)>, StorageError>;
+
+    /// Removes a content, which nothing may name. Whether it was there.
+    async fn remove(&self, sha256: &Sha256) -> Result<bool, StorageError>;
+
+    /// Takes a damaged content out of the store, and keeps it aside for whoever wants to see it. Returns where.
+    async fn set_aside(&self, sha256: &Sha256) -> Result<PathBuf, StorageError>;
 
     /// Makes durable what was taken in by [`FileStore::take_local`].
     async fn sync(&self) -> Result<(), StorageError>;

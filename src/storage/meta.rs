@@ -124,6 +124,9 @@ pub trait Snapshot: Send {
     /// The bytes of a document that a link names (a wheel's core metadata).
     async fn get_document(&mut self, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError>;
 
+    /// The file contents whose hash begins with `first` that any link, present or removed, names.
+    async fn list_contents(&mut self, first: u8) -> Result<BTreeMap<Sha256, NamedContent>, StorageError>;
+
     /// Whether any link, present or removed, names this file content.
     async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError>;
 
@@ -165,6 +168,15 @@ pub trait Snapshot: Send {
 
     /// When the newest commit was made.
     async fn last_commit_time(&mut self) -> Result<Option<Timestamp>, StorageError>;
+}
+
+/// A content that links name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedContent {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether one of them is present.
+    pub is_present: bool,
 }
 
 /// What is to be written, by whom, and on which conditions.

@@ -1,5 +1,7 @@
 //! Downloads.
 
+use wheelhouse::http::HttpSettings;
+
 use crate::support::{Dist, TestServer, Wheel, sdist};
 
 /// A server with a file of 1000 bytes, no two parts of which are alike.
@@ -136,4 +138,39 @@ async fn what_never_was_is_not_what_was_deleted() {
     assert_eq!(server.anonymous().get(&path).await.expect(200).body, dist.content);
     server.alice().delete("alice/dev").await.expect(201);
     server.anonymous().get(&path).await.expect(410);
+}
+
+/// The headers that nginx takes over from the answer are those of the file.
+#[actix_web::test]
+async fn nginx_is_told_which_file_to_send() {
+    let settings = HttpSettings { x_accel_redirect: Some("/+stored/".to_owned()), ..HttpSettings::default() };
+    let server = TestServer::with_dev().with_settings(settings).start().await;
+    let dist = sdist("demo", "1.0", "xyz");
+    server.alice().upload("alice/dev", &dist).await.expect(200);
+    let (path, sha256) = (dist.path("alice/dev"), dist.sha256().clone());
+    let redirect = format!("/+stored/{}/{sha256}", &sha256[..2]);
+    for (name, value) in [("Accept", "*/*"), ("Range", "bytes=0-0")] {
+        let answer = server.anonymous().get_with(&path, name, value).await;
+        assert_eq!(answer.expect(200).body.len(), 0);
+        assert_eq!(answer.header("x-accel-redirect"), redirect);
+        assert_eq!(answer.header("content-type"), "application/x-tar");
+        assert_eq!(answer.etag(), format!("\"{sha256}\""));
+        assert_eq!(answer.header("content-range"), "");
+        assert_eq!(answer.header("accept-ranges"), if name == "Range" { "bytes" } else { "" });
+    }
+    // What nginx would do otherwise.
+    for (method, name, value, status) in [
+        ("HEAD", "Accept", "*/*", 200),
+        ("GET", "Range", "bytes=0-0,2-2", 200),
+        ("GET", "Range", "bytes=9999-", 416),
+        ("GET", "If-Match", "*", 200),
+    ] {
+        let request = server.anonymous().request(method, &path).header(name, value);
+        let answer = server.anonymous().send(request).await;
+        assert_eq!(answer.expect(status).header("x-accel-redirect"), "", "{method} {name}: {value}");
+    }
+    let known = server.anonymous().get_with(&path, "If-None-Match", &format!("\"{sha256}\"")).await;
+    assert_eq!(known.expect(304).header("x-accel-redirect"), "");
+    let shown = server.anonymous().get_with(&path, "Accept", "application/json").await;
+    assert_eq!(shown.expect(200).header("x-accel-redirect"), "");
 }

@@ -75,7 +75,25 @@ const LAYERS: &[Layer] = &[
         ],
         foreign: &[HTTP, SQL, "reqwest"],
     },
-    Layer { module: "fsck", may_import: STORAGE, foreign: &[HTTP, SQL] },
+    Layer { module: "report", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
+    Layer {
+        module: "backup",
+        may_import: &["pep", "report", "storage::StorageError", "storage::files", "storage::meta"],
+        foreign: &[HTTP, SQL],
+    },
+    Layer {
+        module: "fsck",
+        may_import: &[
+            "archive",
+            "pep",
+            "storage::StorageError",
+            "storage::files",
+            "storage::meta",
+            "storage::mirrored",
+            "storage::model",
+        ],
+        foreign: &[HTTP, SQL],
+    },
     // The databases of devpi-server are read here and nowhere else.
     Layer { module: "dump::serverdir", may_import: &["dump::serverdir", "version"], foreign: &[HTTP] },
     Layer {
@@ -86,6 +104,7 @@ const LAYERS: &[Layer] = &[
             "domain",
             "mirror",
             "pep",
+            "report",
             "storage::StorageError",
             "storage::files",
             "storage::meta",

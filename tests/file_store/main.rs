@@ -19,6 +19,8 @@ mod reading;
 mod settling;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upkeep;
 
 /// Makes a test of each case.
 macro_rules! tests {
@@ -57,6 +59,9 @@ macro_rules! suite {
                 leases::leases_discarded_at_once_leave_nothing,
                 leases::rivals_for_one_content_never_lose_it,
                 local::local_files_are_taken_and_given,
+                upkeep::confirmed_contents_are_listed_by_the_first_byte,
+                upkeep::a_content_can_be_removed,
+                upkeep::a_content_that_is_set_aside_is_kept_elsewhere,
                 settling::what_was_not_confirmed_is_settled_at_the_start,
                 settling::what_was_confirmed_is_not_asked_about,
                 settling::a_lease_that_is_dropped_is_settled_later,

@@ -1,6 +1,6 @@
 //! What was removed: known to have been there, and nowhere to be seen.
 
-use wheelhouse::storage::meta::{MetaStore, Operation};
+use wheelhouse::storage::meta::{MetaStore, NamedContent, Operation};
 use wheelhouse::storage::model::{FileState, Link, Relation, StoredPath, Touched};
 
 use crate::support::{
@@ -165,4 +165,34 @@ pub(crate) async fn contents_stay_referenced_after_removal(place: &dyn Place) {
         commit(store.as_ref(), [removal]).await;
         assert!(store.snapshot().await.unwrap().is_referenced(&link.sha256).await.unwrap());
     }
+}
+
+pub(crate) async fn contents_are_listed_with_whether_they_are_present(place: &dyn Place) {
+    let store = place.open().await;
+    let store = store.as_ref();
+    let kept = with_file(store).await;
+    let removed = crate::support::link("alice/dev", "1.0", "whl", "removed");
+    // One content under two names: that one of them goes does not matter.
+    let twin =
+        Link { path: StoredPath::new("alice/dev/+f/twin.zip"), file_name: "twin.zip".into(), ..kept.clone() };
+    for link in [&removed, &twin] {
+        commit(store, [add_link("alice/dev", link)]).await;
+        commit(store, [remove_link("alice/dev", link)]).await;
+    }
+    let mut snapshot = store.snapshot().await.unwrap();
+    let mut listed = Vec::new();
+    for first in 0..=u8::MAX {
+        let contents = snapshot.list_contents(first).await.unwrap();
+        assert!(contents.keys().all(|sha256| sha256.as_bytes()[0] == first));
+        listed.extend(contents);
+    }
+    let named = |link: &Link, is_present| (link.sha256, NamedContent { size: link.size, is_present });
+    let mut expected = [named(&kept, true), named(&removed, false)];
+    expected.sort_by_key(|(sha256, _)| *sha256);
+    assert_eq!(listed, expected);
+    drop(snapshot);
+    commit(store, [Operation::RemoveIndex(index("alice/dev"))]).await;
+    let mut snapshot = store.snapshot().await.unwrap();
+    let contents = snapshot.list_contents(kept.sha256.as_bytes()[0]).await.unwrap();
+    assert_eq!(contents.get(&kept.sha256).map(|content| content.is_present), Some(false));
 }

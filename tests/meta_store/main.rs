@@ -64,6 +64,7 @@ macro_rules! suite {
                 lifetimes::a_replaced_file_is_gone_and_the_new_one_there,
                 lifetimes::the_same_path_can_be_filled_again,
                 lifetimes::contents_stay_referenced_after_removal,
+                lifetimes::contents_are_listed_with_whether_they_are_present,
                 reading::names_come_sorted_and_links_as_they_came,
                 reading::a_missing_index_has_nothing,
                 reading::users_and_indexes_are_kept_as_given,

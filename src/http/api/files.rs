@@ -49,6 +49,9 @@ const PROVENANCE_TYPE: &str = "application/vnd.pypi.integrity.v1+json";
 /// Tells nginx not to wait until a file that is being fetched is complete (as devpi does).
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Tells nginx which of its internal locations to send.
+const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
+
 /// `GET /{user}/{index}/+f/…` (any method but POST and DELETE)
 pub(in crate::http) async fn download(
     call: &Call,
@@ -117,12 +120,37 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
     let Some(range) = choose_range(call, &mut response, link.size, &etag, modified) else {
         return Ok(response.finish());
     };
-    response.insert_header((header::CONTENT_TYPE, content_type(&link.file_name)));
+    // Also where nginx sends it: it could only say that it does not know what is missing.
     let content = call.registry().open_content(link).await?;
+    if let Some(location) = &call.state.settings.x_accel_redirect
+        && can_be_left_to_nginx(call, &range, link.size)
+    {
+        let content = format!("{location}{}", call.registry().content_path(link));
+        let mut response = HttpResponse::build(StatusCode::OK);
+        describe(&mut response, Some(&etag), Some(modified));
+        response.insert_header((header::CONTENT_TYPE, content_type(&link.file_name)));
+        let mut response = response.insert_header((X_ACCEL_REDIRECT, content)).finish();
+        if range == (0..link.size) {
+            // nginx adds its own to it, but not for a part.
+            response.headers_mut().remove(header::ACCEPT_RANGES);
+        }
+        return Ok(response);
+    }
+    response.insert_header((header::CONTENT_TYPE, content_type(&link.file_name)));
     let length = range.end - range.start;
     let mut share = call.state.pieces.begin();
     let pieces = read_pieces(content, range, move || share.next());
     Ok(response.body(SizedStream::new(length, Box::pin(pieces))))
+}
+
+/// Whether nginx does with a request for these bytes what is done here: it sends several parts at once, and judges
+/// conditions by its own validators.
+fn can_be_left_to_nginx(call: &Call, range: &Range<u64>, size: u64) -> bool {
+    let headers = call.headers();
+    let is_conditional =
+        [header::IF_MATCH, header::IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name));
+    let is_whole = *range == (0..size);
+    *call.method() == Method::GET && !is_conditional && (!is_whole || !headers.contains_key(header::RANGE))
 }
 
 /// Sends the file of a mirror that is not here: while it is fetched, once for all who want it.

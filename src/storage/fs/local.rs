@@ -14,6 +14,10 @@ use crate::storage::files::Transfer;
 /// was synced, is replaced.
 pub(super) fn take(layout: &Layout, source: &Path, sha256: &Sha256, way: Transfer) -> io::Result<()> {
     let target = layout.file(sha256);
+    // A second name of a symbolic link would be no content.
+    let resolved =
+        if fs::symlink_metadata(source)?.is_symlink() { Some(fs::canonicalize(source)?) } else { None };
+    let source = resolved.as_deref().unwrap_or(source);
     match fs::metadata(&target) {
         Ok(found) if found.len() == fs::metadata(source)?.len() => return Ok(()),
         Ok(_) => fs::remove_file(&target)?,

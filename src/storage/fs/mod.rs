@@ -4,6 +4,7 @@
 //! files/ab/ab12…      contents, by SHA-256
 //! incoming/           contents that are still arriving; emptied at the start
 //! unconfirmed/ab12…   empty marks: kept, but not known to be named by a commit
+//! damaged/ab12…       contents that have not their hash any more, taken out by a repair
 //! ```
 //!
 //! A content is written to `incoming`, synced, marked, renamed to its place, and the directory synced. The mark goes
@@ -15,6 +16,7 @@ mod lease;
 mod local;
 mod received;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,9 @@ use self::lease::Leases;
 use super::StorageError;
 use super::files::{FileStore, IncomingFile, References, StoredFile, Transfer};
 use crate::pep::digest::Sha256;
+
+/// How many digits of a hash name the directory of a content.
+const SHARD: usize = 2;
 
 /// A [`FileStore`] in a directory of the local file system.
 pub struct DirectoryStore {
@@ -101,6 +106,30 @@ impl FileStore for DirectoryStore {
         spawn_blocking(move || Ok(local::give(&source, &target, way)?)).await?
     }
 
+    fn path_below(&self, sha256: &Sha256) -> String {
+        let name = sha256.to_string();
+        format!("{}/{name}", &name[..SHARD])
+    }
+
+    fn local_path(&self, sha256: &Sha256) -> PathBuf {
+        self.layout.file(sha256)
+    }
+
+    async fn list(&self, first: u8) -> Result<Vec<(Sha256, u64)>, StorageError> {
+        let layout = Arc::clone(&self.layout);
+        spawn_blocking(move || layout.list(first)).await?
+    }
+
+    async fn remove(&self, sha256: &Sha256) -> Result<bool, StorageError> {
+        let path = self.layout.file(sha256);
+        spawn_blocking(move || Ok(remove_if_there(&path)?)).await?
+    }
+
+    async fn set_aside(&self, sha256: &Sha256) -> Result<PathBuf, StorageError> {
+        let (layout, sha256) = (Arc::clone(&self.layout), *sha256);
+        spawn_blocking(move || layout.set_aside(&sha256)).await?
+    }
+
     async fn sync(&self) -> Result<(), StorageError> {
         let layout = Arc::clone(&self.layout);
         spawn_blocking(move || Ok(local::sync(&layout)?)).await?
@@ -139,7 +168,7 @@ impl Layout {
     }
 
     fn shard(&self, sha256: &Sha256) -> PathBuf {
-        self.files().join(&sha256.to_string()[..2])
+        self.files().join(&sha256.to_string()[..SHARD])
     }
 
     fn file(&self, sha256: &Sha256) -> PathBuf {
@@ -150,12 +179,44 @@ impl Layout {
         self.unconfirmed().join(sha256.to_string())
     }
 
-    fn list_marked(&self) -> Result<Vec<Sha256>, StorageError> {
-        let mut marked = Vec::new();
+    fn list(&self, first: u8) -> Result<Vec<(Sha256, u64)>, StorageError> {
+        let mut listed = Vec::new();
+        // This one before the marks: a content that is confirmed meanwhile is left out, and none too many is listed.
+        let entries = match fs::read_dir(self.files().join(format!("{first:02x}"))) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listed),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let Some(sha256) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            match entry.metadata() {
+                Ok(found) => listed.push((sha256, found.len())),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let marked = self.list_marked()?;
+        listed.retain(|(sha256, _)| !marked.contains(sha256));
+        Ok(listed)
+    }
+
+    fn set_aside(&self, sha256: &Sha256) -> Result<PathBuf, StorageError> {
+        let directory = self.root.join("damaged");
+        fs::create_dir_all(&directory)?;
+        let target = directory.join(sha256.to_string());
+        fs::rename(self.file(sha256), &target)?;
+        sync_directory(&directory)?;
+        Ok(target)
+    }
+
+    fn list_marked(&self) -> Result<HashSet<Sha256>, StorageError> {
+        let mut marked = HashSet::new();
         for entry in fs::read_dir(self.unconfirmed())? {
             // Whatever else lies there is not ours to judge.
             if let Some(sha256) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
-                marked.push(sha256);
+                marked.insert(sha256);
             }
         }
         Ok(marked)
@@ -166,14 +227,17 @@ impl Layout {
         if !referenced {
             remove_if_there(&self.file(sha256))?;
         }
-        Ok(remove_if_there(&self.mark(sha256))?)
+        remove_if_there(&self.mark(sha256))?;
+        Ok(())
     }
 }
 
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
+/// Whether it was there.
+fn remove_if_there(path: &Path) -> std::io::Result<bool> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -159,7 +159,9 @@ impl<'a> Application<'a> {
             }
             Operation::PutDocument(sha256, body) => {
                 self.execute(
-                    "INSERT OR IGNORE INTO documents (sha256, body) VALUES (?1, ?2)",
+                    // The body only differs if it was damaged.
+                    "INSERT INTO documents (sha256, body) VALUES (?1, ?2) \
+                     ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
                     params![sha256.as_bytes(), body],
                 )?;
                 Ok(())

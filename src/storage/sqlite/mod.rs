@@ -5,17 +5,20 @@
 //! the newest commit without waiting for the writer.
 
 mod apply;
+mod integrity;
 mod mirror;
 mod read;
 mod rows;
 mod snapshot;
 mod write;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::task::spawn_blocking;
 
@@ -25,6 +28,7 @@ use super::StorageError;
 use super::meta::{Change, ChangeSet, Commit, CommitError, CommitListener, MetaStore, Record, Snapshot};
 use super::mirrored::Note;
 use super::model::Serial;
+use crate::pep::digest::Sha256;
 
 /// Marks the file as a database of this program ("whhs").
 const APPLICATION_ID: i32 = 0x7768_6873;
@@ -62,6 +66,22 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Repairs what can be repaired of the database in the file `path`, which nobody else may be using, and says what was
+    /// done. What [`SqliteReader::check`] still finds afterwards needs a backup. Blocks.
+    pub fn repair(path: &Path, now: Timestamp) -> Result<Vec<String>, StorageError> {
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        prepare_connection(&connection)?;
+        integrity::repair(&mut connection, now)
+    }
+
+    /// Forgets documents in the database in the file `path`, and whatever refers to such as are not there. Returns in how
+    /// many places. Blocks.
+    pub fn forget_documents(path: &Path, documents: &[Sha256]) -> Result<usize, StorageError> {
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        prepare_connection(&connection)?;
+        integrity::forget_documents(&mut connection, documents)
+    }
+
     /// Opens or creates the database in the file `path`. Blocks.
     pub fn open(path: &Path, limits: SqliteLimits) -> Result<Self, StorageError> {
         let mut connection = Connection::open(path)?;
@@ -101,9 +121,20 @@ impl SqliteReader {
         Ok(Box::new(SqliteSnapshot::open(&self.0).await?))
     }
 
-    /// What is wrong with the database: pages, indexes, references.
+    /// Writes a copy of the database, as it is at one serial, into the new file `path`.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StorageError> {
+        let (readers, path) = (Arc::clone(&self.0), path.to_owned());
+        spawn_blocking(move || {
+            let name = path.to_str().ok_or_else(|| StorageError::Failed("the path is not UTF-8".into()))?;
+            readers.connect()?.execute("VACUUM INTO ?1", [name])?;
+            Ok(File::open(&path)?.sync_all()?)
+        })
+        .await?
+    }
+
+    /// What is wrong with the database: pages, indexes, references, counters.
     pub async fn check(&self) -> Result<Vec<String>, StorageError> {
-        SqliteSnapshot::open(&self.0).await?.run(read::check).await
+        SqliteSnapshot::open(&self.0).await?.run(integrity::check).await
     }
 }
 

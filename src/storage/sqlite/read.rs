@@ -10,7 +10,7 @@ use super::rows::{self, LINK_COLUMNS};
 use crate::pep::digest::Sha256;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::storage::StorageError;
-use crate::storage::meta::Change;
+use crate::storage::meta::{Change, NamedContent};
 use crate::storage::model::{
     FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
     UserRecord,
@@ -209,21 +209,26 @@ pub(super) fn get_document(
     Ok(connection.prepare_cached(sql)?.query_row([sha256.as_bytes()], |row| row.get(0)).optional()?)
 }
 
+pub(super) fn list_contents(
+    connection: &Connection,
+    first: u8,
+) -> Result<BTreeMap<Sha256, NamedContent>, StorageError> {
+    let mut last = [u8::MAX; 32];
+    last[0] = first;
+    // A removed link must not hide a present one: the larger of two rows comes last, and counts.
+    let sql = "SELECT sha256, size, links.removed_at IS NULL AND projects.removed_at IS NULL \
+               AND indexes.removed_at IS NULL AS present FROM links JOIN projects ON projects.id = links.project_id \
+               JOIN indexes ON indexes.id = projects.index_id WHERE sha256 BETWEEN ?1 AND ?2 \
+               UNION SELECT sha256, size, removed_at IS NULL AS present FROM fetched_files \
+               WHERE sha256 BETWEEN ?1 AND ?2 ORDER BY sha256, present";
+    collect(connection, sql, params![[first], last], |row| {
+        Ok((rows::sha256(row, 0)?, NamedContent { size: rows::unsigned(row, 1)?, is_present: row.get(2)? }))
+    })
+}
+
 pub(super) fn is_referenced(connection: &Connection, sha256: &Sha256) -> Result<bool, StorageError> {
     let sql = "SELECT 1 FROM links WHERE sha256 = ?1 UNION ALL SELECT 1 FROM fetched_files WHERE sha256 = ?1";
     Ok(connection.prepare_cached(sql)?.exists([sha256.as_bytes()])?)
-}
-
-/// What SQLite itself finds wrong.
-pub(super) fn check(connection: &Connection) -> Result<Vec<String>, StorageError> {
-    let mut faults: Vec<String> = collect(connection, "PRAGMA integrity_check", [], |row| row.get(0))?;
-    faults.retain(|fault| fault != "ok");
-    let dangling: Vec<String> = collect(connection, "PRAGMA foreign_key_check", [], |row| {
-        let (table, referred): (String, String) = (row.get(0)?, row.get(2)?);
-        Ok(format!("a row of {table} refers to one that is not in {referred}"))
-    })?;
-    faults.extend(dangling);
-    Ok(faults)
 }
 
 pub(super) fn collect<T, C: FromIterator<T>>(

@@ -59,7 +59,8 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|error| damaged(column, error.to_string()))
 }
 
-fn sha256(row: &Row<'_>, column: usize) -> rusqlite::Result<Sha256> {
+/// A column with a hash.
+pub(super) fn sha256(row: &Row<'_>, column: usize) -> rusqlite::Result<Sha256> {
     Sha256::try_from(row.get_ref(column)?.as_blob()?).map_err(|error| damaged(column, error.to_string()))
 }
 

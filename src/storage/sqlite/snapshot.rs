@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use super::{mirror, prepare_connection, read};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
-use crate::storage::meta::Snapshot;
+use crate::storage::meta::{NamedContent, Snapshot};
 use crate::storage::mirrored::{FetchedFile, FetchedState, StoredNames, StoredPage};
 use crate::storage::model::{
     FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
@@ -48,7 +48,7 @@ impl Readers {
         Ok(Borrowed { pool: Arc::clone(self), connection: idle, _permit: permit })
     }
 
-    fn connect(&self) -> Result<Connection, StorageError> {
+    pub(super) fn connect(&self) -> Result<Connection, StorageError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         prepare_connection(&connection)?;
@@ -213,6 +213,10 @@ impl Snapshot for SqliteSnapshot {
     async fn get_document(&mut self, sha256: &Sha256) -> Result<Option<Vec<u8>>, StorageError> {
         let sha256 = *sha256;
         self.query(move |connection| read::get_document(connection, &sha256)).await
+    }
+
+    async fn list_contents(&mut self, first: u8) -> Result<BTreeMap<Sha256, NamedContent>, StorageError> {
+        self.query(move |connection| read::list_contents(connection, first)).await
     }
 
     async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError> {

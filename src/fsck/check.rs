@@ -1,4 +1,4 @@
-//! Checking that all that is recorded is there, and is what it is said to be.
+//! Looking at everything that is recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,90 +9,15 @@ use crate::pep::digest::{NamedHasher, Sha256};
 use crate::storage::StorageError;
 use crate::storage::files::{FileStore, read_pieces};
 use crate::storage::meta::Snapshot;
-use crate::storage::model::{IndexName, StoredPath};
+use crate::storage::model::IndexName;
+
+use super::{Fault, Finding, FsckOptions, FsckSummary, Recorded, RecordedContent};
 
 /// How many files are gathered before they are looked at.
 const BATCH: usize = 1024;
 
 /// How much of a file is read at once, in bytes.
 const PIECE: u64 = 1024 * 1024;
-
-/// How it is checked.
-#[derive(Clone, Copy, Debug)]
-pub struct FsckOptions {
-    /// Whether contents are read and their hashes computed.
-    pub checksum: bool,
-    /// How many are read at once.
-    pub parallel: usize,
-}
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Finding {
-    /// A content is not there. Mirrors fetch it again.
-    #[error("Missing file {path}")]
-    Missing {
-        /// The path of the file.
-        path: StoredPath,
-        /// Whether it is a mirror's.
-        in_mirror: bool,
-    },
-    /// A content has another size than is recorded.
-    #[error("{path} - size mismatch, got {got}, expected {expected}")]
-    Size {
-        /// The path of the file.
-        path: StoredPath,
-        /// The size that it has, in bytes.
-        got: u64,
-        /// The size that is recorded.
-        expected: u64,
-    },
-    /// A content has another hash than is recorded (the text is devpi's).
-    #[error("{path} - sha256 mismatch, got {got}, expected {expected}")]
-    Hash {
-        /// The path of the file.
-        path: StoredPath,
-        /// The hash that it has.
-        got: String,
-        /// The hash that is recorded.
-        expected: Sha256,
-    },
-    /// The core metadata of a wheel are not there, or not what is recorded.
-    #[error("{path} - its core metadata are missing or damaged")]
-    CoreMetadata {
-        /// The path of the wheel.
-        path: StoredPath,
-    },
-}
-
-/// What was looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FsckSummary {
-    /// Files that are recorded.
-    pub files: u64,
-    /// Of stages, and missing.
-    pub missing: u64,
-    /// Of mirrors, and missing.
-    pub missing_in_mirrors: u64,
-    /// Damaged in another way.
-    pub damaged: u64,
-}
-
-impl FsckSummary {
-    /// Whether something was lost that does not come again by itself.
-    pub fn has_errors(&self) -> bool {
-        self.missing > 0 || self.damaged > 0
-    }
-}
-
-/// A file that is recorded.
-struct Recorded {
-    path: StoredPath,
-    sha256: Sha256,
-    size: u64,
-    core_metadata: Option<Sha256>,
-    in_mirror: bool,
-}
 
 /// What a content is like.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +33,7 @@ pub async fn check(
     snapshot: &mut dyn Snapshot,
     files: &dyn FileStore,
     options: FsckOptions,
-    each: &mut dyn FnMut(&Finding),
+    each: &mut dyn FnMut(Fault),
 ) -> Result<FsckSummary, StorageError> {
     let mut check = Check { files, options, known: HashMap::new(), summary: FsckSummary::default() };
     let mut batch = Vec::new();
@@ -129,40 +54,65 @@ pub async fn check(
 
 async fn list_links(
     snapshot: &mut dyn Snapshot,
-    index: &IndexName,
+    index: &Arc<IndexName>,
     project: &str,
 ) -> Result<Vec<Recorded>, StorageError> {
     let links = snapshot.list_links(index, project, None).await?.into_iter();
     Ok(links
         .map(|link| link.value)
         .map(|link| Recorded {
+            index: Arc::clone(index),
+            project: link.project,
+            version: Some(link.version),
             path: link.path,
-            sha256: link.sha256,
-            size: link.size,
+            file_name: link.file_name,
+            content: Some(RecordedContent { sha256: link.sha256, size: link.size }),
             core_metadata: link.core_metadata,
-            in_mirror: false,
+            provenance: None,
         })
         .collect())
 }
 
 async fn list_fetched(
     snapshot: &mut dyn Snapshot,
-    index: &IndexName,
+    index: &Arc<IndexName>,
     project: &str,
 ) -> Result<Vec<Recorded>, StorageError> {
     let fetched = snapshot.list_fetched(index, project).await?.into_iter();
     Ok(fetched
-        .filter_map(|file| {
-            let content = file.content?;
-            Some(Recorded {
-                path: file.path,
-                sha256: content.sha256,
-                size: content.size,
-                core_metadata: file.core_metadata,
-                in_mirror: true,
-            })
+        .map(|file| Recorded {
+            index: Arc::clone(index),
+            project: file.project,
+            version: None,
+            file_name: file.path.file_name().into(),
+            path: file.path,
+            content: file
+                .content
+                .map(|content| RecordedContent { sha256: content.sha256, size: content.size }),
+            core_metadata: file.core_metadata,
+            provenance: file.provenance,
         })
         .collect())
+}
+
+/// Looks for contents that nothing names, present or removed, and tells `each` of them and their sizes in bytes. A server
+/// may be working on the stores; `open` gives a view of what is recorded then.
+pub async fn find_unnamed(
+    open: impl AsyncFn() -> Result<Box<dyn Snapshot>, StorageError>,
+    files: &dyn FileStore,
+    each: &mut dyn FnMut(Sha256, u64),
+) -> Result<(), StorageError> {
+    for first in 0..=u8::MAX {
+        let present = files.list(first).await?;
+        // Later than the list: what was stored before it and is confirmed is recorded by now.
+        let named = open().await?.list_contents(first).await?;
+        for (sha256, size) in present {
+            if !named.contains_key(&sha256) {
+                each(sha256, size);
+            }
+        }
+    }
+    Ok(())
 }
 
 struct Check<'a> {
@@ -179,12 +129,13 @@ impl Check<'_> {
         is_due: bool,
         snapshot: &mut dyn Snapshot,
         batch: &mut Vec<Recorded>,
-        each: &mut dyn FnMut(&Finding),
+        each: &mut dyn FnMut(Fault),
     ) -> Result<(), StorageError> {
         if !is_due {
             return Ok(());
         }
-        let mut new: Vec<(Sha256, u64)> = batch.iter().map(|file| (file.sha256, file.size)).collect();
+        let contents = batch.iter().filter_map(|file| file.content);
+        let mut new: Vec<(Sha256, u64)> = contents.map(|content| (content.sha256, content.size)).collect();
         new.sort_unstable();
         new.dedup_by_key(|(sha256, _)| *sha256);
         new.retain(|(sha256, _)| !self.known.contains_key(sha256));
@@ -220,17 +171,20 @@ impl Check<'_> {
         &mut self,
         snapshot: &mut dyn Snapshot,
         file: Recorded,
-        each: &mut dyn FnMut(&Finding),
+        each: &mut dyn FnMut(Fault),
     ) -> Result<(), StorageError> {
-        let Recorded { path, sha256, size, core_metadata, in_mirror } = file;
-        self.summary.files += 1;
-        if let Some(recorded) = core_metadata {
-            let body = snapshot.get_document(&recorded).await?;
-            if body.is_none_or(|body| Sha256::of(&body) != recorded) {
-                self.summary.damaged += 1;
-                each(&Finding::CoreMetadata { path: path.clone() });
-            }
+        let path = &file.path;
+        if !is_whole(snapshot, file.core_metadata).await? {
+            self.summary.damaged += 1;
+            each(Fault { finding: Finding::CoreMetadata { path: path.clone() }, file: file.clone() });
         }
+        if !is_whole(snapshot, file.provenance).await? {
+            self.summary.damaged += 1;
+            each(Fault { finding: Finding::Provenance { path: path.clone() }, file: file.clone() });
+        }
+        let Some(RecordedContent { sha256, size }) = file.content else { return Ok(()) };
+        self.summary.files += 1;
+        let (path, in_mirror) = (path.clone(), file.is_in_mirror());
         let finding = match self.known.get(&sha256) {
             None | Some(Condition::Good) => return Ok(()),
             Some(Condition::Missing) => Finding::Missing { path, in_mirror },
@@ -243,7 +197,14 @@ impl Check<'_> {
             _ => &mut self.summary.damaged,
         };
         *count += 1;
-        each(&finding);
+        each(Fault { finding, file });
         Ok(())
     }
+}
+
+/// Whether a document that is recorded is there, and is what its hash says.
+async fn is_whole(snapshot: &mut dyn Snapshot, recorded: Option<Sha256>) -> Result<bool, StorageError> {
+    let Some(recorded) = recorded else { return Ok(true) };
+    let body = snapshot.get_document(&recorded).await?;
+    Ok(body.is_some_and(|body| Sha256::of(&body) == recorded))
 }

@@ -3,11 +3,15 @@
 //! ```text
 //! .nodeinfo           uuid and role, as devpi keeps them
 //! takeover.json       which state of devpi-server was taken over, while that still lies beside ours
+//! backup.json         of which server this is a backup, until a server works on it
 //! .lock               held while a process works on the directory
 //! .secret             secret of the login tokens, where `--init` made one
 //! wheelhouse.sqlite   metadata
 //! files/ …            contents (see storage::fs)
 //! ```
+
+mod copy;
+mod node;
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -16,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -28,34 +32,28 @@ use crate::domain::acl::AccessPolicy;
 use crate::domain::stale::StaleObserver;
 use crate::dump::serverdir::{DATABASE as OLD_DATABASE, DATABASE_WITH_FILES, is_old};
 use crate::mirror::{MirrorOptions, Mirrors};
+use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::FileStore;
 use crate::storage::fs::DirectoryStore;
 use crate::storage::meta::{MetaStore, Snapshot};
 use crate::storage::sqlite::{SqliteReader, SqliteStore};
 
-const NODEINFO: &str = ".nodeinfo";
+pub(super) use copy::BackupDir;
+pub(super) use node::{NODEINFO, NodeInfo, check_role, read_node};
+
 const LOCK: &str = ".lock";
-const SECRET: &str = ".secret";
+pub(super) const SECRET: &str = ".secret";
 const DATABASE: &str = "wheelhouse.sqlite";
 
 /// The database while it is being made.
 const UNFINISHED_DATABASE: &str = "unfinished.sqlite";
 
+/// How the names of small files begin while they are written.
+const TEMPORARY: &str = ".unfinished-";
+
 /// Where contents are.
 const CONTENTS: [&str; 3] = ["files", "incoming", "unconfirmed"];
-
-/// The length of a node's uuid in bytes.
-const UUID_BYTES: usize = 16;
-
-/// What is kept about a node.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct NodeInfo {
-    /// 32 hexadecimal digits.
-    pub(super) uuid: String,
-    /// `standalone` so far.
-    pub(super) role: String,
-}
 
 /// A directory with data that is only read, whether or not a server works on it.
 pub(super) struct Reading {
@@ -67,8 +65,11 @@ impl Reading {
     /// Opens a directory with data. Blocks.
     pub(super) fn open(path: &Path, limits: &LimitOptions) -> anyhow::Result<Self> {
         check_present(path)?;
-        let database = path.join(DATABASE);
-        let meta = SqliteReader::open(&database, limits.sqlite())
+        Self::open_database(path, &path.join(DATABASE), limits)
+    }
+
+    fn open_database(path: &Path, database: &Path, limits: &LimitOptions) -> anyhow::Result<Self> {
+        let meta = SqliteReader::open(database, limits.sqlite())
             .with_context(|| format!("cannot open the database '{}'", database.display()))?;
         Ok(Self { meta, files: DirectoryStore::attach(path, limits.directory()) })
     }
@@ -76,6 +77,11 @@ impl Reading {
     /// All metadata at one serial.
     pub(super) async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
         self.meta.snapshot().await
+    }
+
+    /// Writes a copy of the database into a new file.
+    pub(super) async fn copy_database(&self, path: &Path) -> Result<(), StorageError> {
+        self.meta.copy_to(path).await
     }
 
     /// What is wrong with the database, by its own means.
@@ -168,15 +174,9 @@ impl ServerDir {
 
     /// Opens a directory with data.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
         check_present(path)?;
         let lock = lock(path)?;
-        if !path.join(NODEINFO).exists() {
-            // Lost by a copy without hidden files; the data does not depend on it.
-            warn!("'{shown}/{NODEINFO}' is missing, the server gets a new uuid");
-            write_nodeinfo(path)?;
-        }
-        let node = read_node(path)?;
+        let node = node::settle(path)?;
         Ok(Self { path: path.to_owned(), node, _lock: lock })
     }
 
@@ -188,6 +188,16 @@ impl ServerDir {
     /// Where the secret is that `--init` makes.
     pub(super) fn secret(&self) -> PathBuf {
         self.path.join(SECRET)
+    }
+
+    /// Repairs the database by its own means, before it is opened, and says what was done. Blocks.
+    pub(super) fn repair_database(&self) -> Result<Vec<String>, StorageError> {
+        SqliteStore::repair(&self.path.join(DATABASE), Clock::system().now())
+    }
+
+    /// Forgets documents that are damaged, and that others are missing, while the database is not open. Blocks.
+    pub(super) fn forget_documents(&self, documents: &[Sha256]) -> Result<usize, StorageError> {
+        SqliteStore::forget_documents(&self.path.join(DATABASE), documents)
     }
 
     /// Opens the stores. Blocks.
@@ -219,26 +229,6 @@ impl Stores {
     }
 }
 
-/// Refuses a directory that this server cannot work on, whatever else is there.
-pub(super) fn check_node(path: &Path) -> anyhow::Result<()> {
-    if path.join(NODEINFO).exists() { read_node(path).map(|_| ()) } else { Ok(()) }
-}
-
-fn read_node(path: &Path) -> anyhow::Result<NodeInfo> {
-    let shown = path.display();
-    let text = fs::read_to_string(path.join(NODEINFO))?;
-    let node: NodeInfo =
-        serde_json::from_str(&text).with_context(|| format!("'{shown}/{NODEINFO}' is damaged"))?;
-    if node.uuid.len() != 2 * UUID_BYTES || hex::decode(&node.uuid).is_err() {
-        return Err(Fatal::new(format!("'{shown}/{NODEINFO}' is damaged: the uuid is none")).into());
-    }
-    if node.role == "replica" {
-        let text = format!("'{shown}' is that of a replica, which is not supported yet");
-        return Err(Fatal::new(text).into());
-    }
-    Ok(node)
-}
-
 /// Makes a database under another name, which gets its own when it is complete: whatever interrupts this leaves either
 /// no data or all of it.
 async fn make_database(
@@ -247,14 +237,9 @@ async fn make_database(
     fill: impl AsyncFnOnce(Stores) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let unfinished = path.join(UNFINISHED_DATABASE);
-    let remove_unfinished = || {
-        let mut names =
-            ["", "-wal", "-shm"].map(|suffix| format!("{UNFINISHED_DATABASE}{suffix}")).into_iter();
-        names.try_for_each(|name| remove_if_there(&path.join(name)))
-    };
-    remove_unfinished()?;
+    remove_unfinished(path)?;
     if let Err(error) = fill(open_stores(path, &unfinished, limits)?).await {
-        if let Err(left) = remove_unfinished() {
+        if let Err(left) = remove_unfinished(path) {
             warn!("cannot remove '{}': {left}", unfinished.display());
         }
         return Err(error);
@@ -265,11 +250,17 @@ async fn make_database(
         return Err(Fatal::new(text).into());
     }
     if !path.join(NODEINFO).exists() {
-        write_nodeinfo(path)?;
+        node::create(path)?;
     }
     // Only now is there something to serve.
     fs::rename(&unfinished, path.join(DATABASE))?;
     Ok(File::open(path)?.sync_all()?)
+}
+
+fn remove_unfinished(path: &Path) -> std::io::Result<()> {
+    let mut names =
+        ["", "-wal", "-shm", "-journal"].map(|suffix| format!("{UNFINISHED_DATABASE}{suffix}")).into_iter();
+    names.try_for_each(|name| remove_if_there(&path.join(name)))
 }
 
 fn open_stores(path: &Path, database: &Path, limits: &LimitOptions) -> anyhow::Result<Stores> {
@@ -280,16 +271,25 @@ fn open_stores(path: &Path, database: &Path, limits: &LimitOptions) -> anyhow::R
     Ok(Stores { meta: Arc::new(meta), files: Arc::new(files) })
 }
 
-fn write_nodeinfo(path: &Path) -> anyhow::Result<()> {
-    let mut bytes = [0; UUID_BYTES];
-    getrandom::fill(&mut bytes)?;
-    let node = NodeInfo { uuid: hex::encode(bytes), role: "standalone".to_owned() };
-    write_json(path, NODEINFO, &node)
+/// A new small file in a directory, under a name that goes with the process or is swept later.
+pub(super) fn small_file(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(path)
+}
+
+/// Removes what processes that died have left of small files.
+fn sweep_small_files(path: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && entry.file_type()?.is_file() {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a small file in a directory, whole or not at all.
 pub(super) fn write_json(path: &Path, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(path)?;
+    let mut file = small_file(path)?;
     serde_json::to_writer(&mut file, value)?;
     file.as_file().sync_all()?;
     file.persist(path.join(name))?;
@@ -315,10 +315,7 @@ fn check_present(path: &Path) -> Result<(), Fatal> {
     if path.join(DATABASE).exists() {
         return Ok(());
     }
-    if !is_initialised(path) {
-        let text = format!("The path '{shown}' contains no devpi-server data, use devpi-init to initialize.");
-        return Err(Fatal::new(text));
-    }
+    check_initialised(path)?;
     if is_old(path) {
         let text = format!(
             "The path '{shown}' contains data of the Python devpi-server, which devpi-server takes over when it starts."
@@ -331,6 +328,17 @@ fn check_present(path: &Path) -> Result<(), Fatal> {
     Err(Fatal::new(format!("No sqlite storage found in {shown}.")))
 }
 
+/// Refuses a directory without any data, ours or devpi-server's.
+pub(super) fn check_initialised(path: &Path) -> Result<(), Fatal> {
+    if is_initialised(path) {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(Fatal::new(format!(
+        "The path '{shown}' contains no devpi-server data, use devpi-init to initialize."
+    )))
+}
+
 /// Refuses a directory with data.
 pub(super) fn check_absent(path: &Path) -> Result<(), Fatal> {
     if path.join(DATABASE).exists() {
@@ -341,9 +349,27 @@ pub(super) fn check_absent(path: &Path) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// Refuses a directory that somebody else uses. One foreign file is tolerated (as in devpi), and what mounted disks,
-/// secrets and interrupted initialisations bring along.
+/// Refuses a directory that somebody else uses. One foreign file is tolerated (as in devpi).
 fn check_empty(path: &Path) -> anyhow::Result<()> {
+    if count_foreign(path)? > 1 || is_old(path) {
+        return Err(not_ours(path).into());
+    }
+    Ok(())
+}
+
+/// Whether there is nothing in a directory but what mounted disks bring along, and what is left of small files.
+pub(super) fn is_empty(path: &Path) -> std::io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != "lost+found" && !name.to_string_lossy().starts_with(TEMPORARY) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How many files there are beside what mounted disks, secrets and interrupted initialisations bring along.
+fn count_foreign(path: &Path) -> std::io::Result<usize> {
     let tolerated = [LOCK, SECRET, NODEINFO, "lost+found"];
     let mut foreign = 0;
     for entry in fs::read_dir(path)? {
@@ -354,10 +380,7 @@ fn check_empty(path: &Path) -> anyhow::Result<()> {
             foreign += 1;
         }
     }
-    if foreign > 1 || is_old(path) {
-        return Err(not_ours(path).into());
-    }
-    Ok(())
+    Ok(foreign)
 }
 
 /// The directory is somebody else's, as far as can be told.

@@ -93,6 +93,11 @@ impl Report {
         self.listener.progress(done, self.total.load(Ordering::Relaxed).max(done));
     }
 
+    /// How many files are done.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
     /// How many warnings there were.
     pub fn warnings(&self) -> u64 {
         self.warnings.load(Ordering::Relaxed)

@@ -1,0 +1,10 @@
+//! `devpi-clear-search-index`: see `wheelhouse::cli`.
+
+use std::process::ExitCode;
+
+#[path = "../launch.rs"]
+mod launch;
+
+fn main() -> ExitCode {
+    launch::become_program("devpi-clear-search-index")
+}
