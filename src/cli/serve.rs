@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::Args;
+use clap::{ArgAction, Args};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
@@ -52,6 +52,10 @@ const GENERATED_PASSWORD_BYTES: usize = 15;
 /// The options of a running server.
 #[derive(Args, Debug)]
 pub(super) struct ServerOptions {
+    /// Print the version of devpi-server with which this server is compatible, and its own.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(super) version: bool,
+
     /// Initialise an empty serverdir before serving. The password of the user root is taken from the variable
     /// `DEVPI_PASSWORD`; if that is not set, one is made up and printed once. With data already there, nothing is
     /// initialised, but a `DEVPI_PASSWORD` that is set must be right.

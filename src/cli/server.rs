@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 use tracing::warn;
 
 use super::console::say;
@@ -24,10 +24,6 @@ pub(super) struct Options {
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 
-    /// Print the version of devpi-server with which this server is compatible, and its own.
-    #[arg(long, action = ArgAction::SetTrue)]
-    version: bool,
-
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -41,10 +37,10 @@ enum Task {
 }
 
 pub(super) fn run(options: Options, warnings: Vec<String>) -> anyhow::Result<()> {
+    let Options { task, directory, server: options } = options;
     if options.version {
         return Ok(say(&format!("{DEVPI_VERSION} (Wheelhouse {VERSION})"))?);
     }
-    let Options { task, directory, server: options, .. } = options;
     let _logging = telemetry::start(options.common.debug, options.common.log_format, &warnings);
     options.unused.explain();
     if options.common.logger_cfg.is_some() {
