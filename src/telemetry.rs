@@ -1,7 +1,9 @@
 //! Setting up logs.
 //!
 //! Lines go to standard output, as devpi's do, by way of a thread of their own: whoever reads them must not be able to
-//! stop the server by reading slowly. One span surrounds each request; one line at level INFO ends it.
+//! stop the server by reading slowly. One line at level INFO ends each request; at level DEBUG a span surrounds it.
+
+use std::io::BufWriter;
 
 use tracing::{debug, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -14,6 +16,9 @@ use crate::config::LogFormat;
 /// How many lines may wait for the reader; further ones are dropped.
 const PENDING_LINES: usize = 10_000;
 
+/// How many bytes of lines are written at once at the most.
+const BATCH_BYTES: usize = 64 * 1024;
+
 /// Starts logging, until the returned guard is dropped, with the warnings of those who came before there was a log. To
 /// be called once; later calls change nothing.
 pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard {
@@ -23,7 +28,8 @@ pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(PENDING_LINES)
-        .finish(std::io::stdout());
+        // Flushed whenever no line waits: a busy server writes many at once.
+        .finish(BufWriter::with_capacity(BATCH_BYTES, std::io::stdout()));
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let started = match format {

@@ -134,8 +134,7 @@ async fn serve(options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
     let stores = directory.open_stores(&options.limits)?;
     let users = Arc::new(UserCache::new(options.limits.user_cache_items));
     let pages = Arc::new(PageCache::new(options.limits.page_cache_size));
-    let files =
-        Arc::new(FileCache::new(options.limits.file_cache_items, options.limits.core_metadata_cache_size));
+    let files = Arc::new(FileCache::new(options.limits.file_cache()));
     let observers: Vec<Arc<dyn StaleObserver>> = vec![users.clone(), pages.clone(), files.clone()];
     let policy = options.security.policy();
     let registry = stores.registry(policy, &options.limits, mirrors, upstream, observers).await?;

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::archive;
 use crate::auth::authenticator::AuthLimits;
 use crate::domain::RegistryLimits;
-use crate::http::{HttpLimits, PieceMemory};
+use crate::http::{FileCacheLimits, HttpLimits, PieceMemory};
 use crate::mirror::MirrorLimits;
 use crate::publish::PublishLimits;
 use crate::storage::fs::DirectoryLimits;
@@ -53,6 +53,12 @@ pub struct LimitOptions {
     /// Memory for core metadata files, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
     pub core_metadata_cache_size: u64,
+    /// Memory for contents of small files, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
+    pub small_file_cache_size: u64,
+    /// The largest of these, in bytes; 0 for none.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
+    pub max_small_file_size: u64,
     /// How many links to files are remembered.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     pub file_cache_items: usize,
@@ -181,6 +187,16 @@ impl LimitOptions {
 
     fn archive(&self) -> archive::Limits {
         archive::Limits { members: self.max_archive_members, metadata_bytes: self.max_core_metadata_size }
+    }
+
+    /// The bounds of what is remembered of files.
+    pub fn file_cache(&self) -> FileCacheLimits {
+        FileCacheLimits {
+            files: self.file_cache_items,
+            core_metadata: self.core_metadata_cache_size,
+            contents: self.small_file_cache_size,
+            largest_content: self.max_small_file_size,
+        }
     }
 
     /// The memory for files on their way to clients.

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use actix_web::web::Bytes;
 use dashmap::DashMap;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -75,6 +76,12 @@ struct ByWeight;
 impl Weighter<Sha256, Arc<Page>> for ByWeight {
     fn weight(&self, _: &Sha256, page: &Arc<Page>) -> u64 {
         page.weight() as u64
+    }
+}
+
+impl Weighter<Sha256, Bytes> for ByWeight {
+    fn weight(&self, _: &Sha256, content: &Bytes) -> u64 {
+        content.len() as u64 + 128
     }
 }
 
@@ -160,21 +167,54 @@ impl StaleObserver for PageCache {
     }
 }
 
-/// Files by path and core metadata by hash, so that a download asks the database once.
+/// Files by path, core metadata and small contents by hash, so that a download asks the database once, and of a small file
+/// the disk once.
 pub struct FileCache {
     files: Cache<(StoredPath, u64), Arc<FileView>>,
     core_metadata: Cache<Sha256, Arc<Page>, ByWeight>,
+    contents: Cache<Sha256, Bytes, ByWeight>,
+    largest_content: u64,
     epochs: Epochs,
 }
 
+/// Bounds of a [`FileCache`].
+#[derive(Clone, Copy, Debug)]
+pub struct FileCacheLimits {
+    /// How many files are remembered.
+    pub files: usize,
+    /// Memory for core metadata, in bytes.
+    pub core_metadata: u64,
+    /// Memory for contents of small files, in bytes.
+    pub contents: u64,
+    /// The largest of these, in bytes.
+    pub largest_content: u64,
+}
+
 impl FileCache {
-    /// A cache of at most `files` files and `bytes` bytes of core metadata.
-    pub fn new(files: usize, bytes: u64) -> Self {
+    /// An empty cache.
+    pub fn new(limits: FileCacheLimits) -> Self {
+        let FileCacheLimits { files, core_metadata, contents, largest_content } = limits;
         Self {
             files: Cache::new(files),
-            core_metadata: Cache::with_weighter(expected_items(bytes), bytes, ByWeight),
+            core_metadata: Cache::with_weighter(expected_items(core_metadata), core_metadata, ByWeight),
+            contents: Cache::with_weighter(expected_items(contents), contents, ByWeight),
+            largest_content,
             epochs: Epochs::default(),
         }
+    }
+
+    /// The content with a hash from memory, else what `read` reads; `None` if it is too large to be kept. Contents never
+    /// change, so none is ever forgotten but for the room that it takes.
+    pub(super) async fn get_content<E>(
+        &self,
+        sha256: &Sha256,
+        size: u64,
+        read: impl Future<Output = Result<Bytes, E>>,
+    ) -> Result<Option<Bytes>, E> {
+        if size > self.largest_content {
+            return Ok(None);
+        }
+        self.contents.get_or_insert_async(sha256, read).await.map(Some)
     }
 
     /// How many files are kept.

@@ -153,12 +153,16 @@ impl ApiError {
         self.shape != Shape::Server
     }
 
+    /// Tells the log why `request` is refused, or could not be answered.
+    pub(super) fn log(&self, request: &str) {
+        match &self.cause {
+            Some(cause) if self.status.is_server_error() => error!("{request}: {cause:#}"),
+            _ => debug!(status = self.status.as_u16(), "{request}: {}", self.message),
+        }
+    }
+
     /// The answer to a client with this `Accept` header.
     pub(super) fn respond(&self, accept: &Accept) -> HttpResponse {
-        match &self.cause {
-            Some(cause) if self.status.is_server_error() => error!("{cause:#}"),
-            _ => debug!(status = self.status.as_u16(), "{}", self.message),
-        }
         let mut response = match self.shape {
             Shape::Message => envelope::message(self.status, &self.message),
             Shape::Abort if accept.mentions_json() => envelope::message(self.status, &self.message),

@@ -22,7 +22,7 @@ pub mod server;
 mod state;
 mod urls;
 
-pub use cache::{FileCache, PageCache};
+pub use cache::{FileCache, FileCacheLimits, PageCache};
 pub use forwarded::{TrustedProxies, TrustedProxyError};
 pub use pieces::PieceMemory;
 pub use state::{HttpLimits, HttpSettings, NodeInfo, State};

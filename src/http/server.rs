@@ -9,7 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, debug_span, info};
 
 use super::call::Call;
 use super::error::ApiError;
@@ -23,6 +23,13 @@ use crate::version::DEVPI_VERSION;
 
 /// The version of the protocol between devpi-client and server.
 const API_VERSION: &str = "2";
+
+const X_DEVPI_API_VERSION: HeaderName = HeaderName::from_static("x-devpi-api-version");
+const X_DEVPI_SERVER_VERSION: HeaderName = HeaderName::from_static("x-devpi-server-version");
+const X_DEVPI_SERIAL: HeaderName = HeaderName::from_static("x-devpi-serial");
+const X_DEVPI_UUID: HeaderName = HeaderName::from_static("x-devpi-uuid");
+const X_DEVPI_MASTER_UUID: HeaderName = HeaderName::from_static("x-devpi-master-uuid");
+const X_DEVPI_PRIMARY_UUID: HeaderName = HeaderName::from_static("x-devpi-primary-uuid");
 
 /// A bound socket.
 pub enum Listener {
@@ -58,20 +65,16 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
 
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     let started = Instant::now();
-    let method = request.method().clone();
-    let path = request.path().to_owned();
+    let line = format!("{} {}", request.method(), request.path());
     let forwarded = read_forwarded(&request, &state);
     let client = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
     let client = client.or_else(|| peer_address(&request)).unwrap_or_default();
-    let span = info_span!("request", %method, path);
-    async move {
-        let response = respond(request, forwarded, payload, state).await;
-        let status = response.status().as_u16();
-        info!(status, client, seconds = started.elapsed().as_secs_f64(), "{method} {path}");
-        response
-    }
-    .instrument(span)
-    .await
+    // For those who debug: the lines that everybody sees say by themselves what they are about.
+    let span = debug_span!("request", line);
+    let response = respond(request, forwarded, payload, state, &line).instrument(span).await;
+    let status = response.status().as_u16();
+    info!(status, client, seconds = started.elapsed().as_secs_f64(), "{line}");
+    response
 }
 
 /// What trusted proxies say of the request.
@@ -91,6 +94,7 @@ async fn respond(
     forwarded: Result<Forwarded, ApiError>,
     payload: Payload,
     state: Data<State>,
+    line: &str,
 ) -> HttpResponse {
     let limits = state.limits;
     let accept = Accept::new(request.headers());
@@ -108,6 +112,7 @@ async fn respond(
         Ok(response) => response,
         Err(error) => {
             of_application = error.is_of_application();
+            error.log(line);
             error.respond(&accept)
         }
     };
@@ -142,19 +147,17 @@ fn add_headers(response: &mut HttpResponse, state: &State, of_application: bool)
     if !of_application {
         return;
     }
-    let serial = state.registry.serial().map_or_else(|| "-1".to_owned(), |serial| serial.to_string());
-    let uuid = state.node.uuid.as_str();
-    for (name, value) in [
-        ("x-devpi-api-version", API_VERSION),
-        ("x-devpi-server-version", DEVPI_VERSION),
-        ("x-devpi-serial", &serial),
-        ("x-devpi-uuid", uuid),
-        ("x-devpi-master-uuid", uuid),
-        ("x-devpi-primary-uuid", uuid),
-    ] {
-        // The uuid is read from a file and checked there, so all values are plain ASCII.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+    let serial = match state.registry.serial() {
+        Some(serial) => HeaderValue::from(serial.0),
+        None => HeaderValue::from_static("-1"),
+    };
+    headers.insert(X_DEVPI_API_VERSION, HeaderValue::from_static(API_VERSION));
+    headers.insert(X_DEVPI_SERVER_VERSION, HeaderValue::from_static(DEVPI_VERSION));
+    headers.insert(X_DEVPI_SERIAL, serial);
+    // Read from a file, and checked there: plain ASCII.
+    if let Ok(uuid) = HeaderValue::from_str(&state.node.uuid) {
+        headers.insert(X_DEVPI_UUID, uuid.clone());
+        headers.insert(X_DEVPI_MASTER_UUID, uuid.clone());
+        headers.insert(X_DEVPI_PRIMARY_UUID, uuid);
     }
 }

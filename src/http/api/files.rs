@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use actix_web::body::SizedStream;
 use actix_web::http::header::HeaderName;
 use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::stream::empty;
 use serde_json::{Map, Value};
@@ -120,11 +121,11 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
     let Some(range) = choose_range(call, &mut response, link.size, &etag, modified) else {
         return Ok(response.finish());
     };
-    // Also where nginx sends it: it could only say that it does not know what is missing.
-    let content = call.registry().open_content(link).await?;
     if let Some(location) = &call.state.settings.x_accel_redirect
         && can_be_left_to_nginx(call, &range, link.size)
     {
+        // nginx could only say that it does not know what is missing.
+        call.registry().open_content(link).await?;
         let content = format!("{location}{}", call.registry().content_path(link));
         let mut response = HttpResponse::build(StatusCode::OK);
         describe(&mut response, Some(&etag), Some(modified));
@@ -137,10 +138,25 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
         return Ok(response);
     }
     response.insert_header((header::CONTENT_TYPE, content_type(&link.file_name)));
+    let read = async {
+        let read = call.registry().open_content(link).await?.read(0..link.size).await?;
+        // Not in a buffer that is meant for pieces of large files.
+        Ok::<_, FileError>(Bytes::copy_from_slice(&read))
+    };
+    if let Some(content) = call.state.files.get_content(&link.sha256, link.size, read).await? {
+        return Ok(response.body(slice(&content, &range)));
+    }
+    let content = call.registry().open_content(link).await?;
     let length = range.end - range.start;
     let mut share = call.state.pieces.begin();
     let pieces = read_pieces(content, range, move || share.next());
     Ok(response.body(SizedStream::new(length, Box::pin(pieces))))
+}
+
+/// A part of a content, which has it.
+fn slice(content: &Bytes, range: &Range<u64>) -> Bytes {
+    let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+    content.slice(place(range.start)..place(range.end))
 }
 
 /// Whether nginx does with a request for these bytes what is done here: it sends several parts at once, and judges

@@ -1,19 +1,23 @@
 //! Contents on their way out of the store.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
+use super::buffers::Buffers;
 use crate::storage::StorageError;
 use crate::storage::files::StoredFile;
 
 /// A content of a directory store, opened for reading.
 pub(super) struct DirectoryFile {
+    buffers: Arc<Buffers>,
     /// Away while a read is under way.
     file: Option<File>,
     size: u64,
@@ -21,11 +25,11 @@ pub(super) struct DirectoryFile {
 
 impl DirectoryFile {
     /// Opens the file; `None` where there is none. Blocks.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, StorageError> {
+    pub(super) fn open(path: &Path, buffers: Arc<Buffers>) -> Result<Option<Self>, StorageError> {
         match File::open(path) {
             Ok(file) => {
                 let size = file.metadata()?.len();
-                Ok(Some(Self { file: Some(file), size }))
+                Ok(Some(Self { buffers, file: Some(file), size }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -40,14 +44,13 @@ impl StoredFile for DirectoryFile {
     }
 
     async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError> {
-        let mut file = self.file.take().ok_or(StorageError::Closed)?;
+        let file = self.file.take().ok_or(StorageError::Closed)?;
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         // Where it will be freed: allocators keep what other threads give back.
-        let mut bytes = vec![0; length];
+        let mut buffer = self.buffers.take(length);
         let (file, bytes) = spawn_blocking(move || {
-            file.seek(SeekFrom::Start(range.start))?;
-            file.read_exact(&mut bytes)?;
-            Ok::<_, StorageError>((file, Bytes::from(bytes)))
+            file.read_exact_at(buffer.as_mut(), range.start)?;
+            Ok::<_, StorageError>((file, buffer.freeze()))
         })
         .await??;
         self.file = Some(file);

@@ -11,6 +11,7 @@
 //! when the commit is made. Nothing is ever changed in place, so a content in `files` is always whole.
 
 mod blob;
+mod buffers;
 mod incoming;
 mod lease;
 mod local;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use self::blob::DirectoryFile;
+use self::buffers::Buffers;
 use self::incoming::DirectoryIncomingFile;
 use self::lease::Leases;
 use super::StorageError;
@@ -39,6 +41,7 @@ const SHARD: usize = 2;
 pub struct DirectoryStore {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
+    buffers: Arc<Buffers>,
     limits: DirectoryLimits,
 }
 
@@ -72,13 +75,17 @@ impl DirectoryStore {
             _ => fs::create_dir_all(layout.incoming())?,
         }
         sync_directory(directory)?;
-        Ok(Self { layout: Arc::new(layout), leases: Arc::default(), limits })
+        Ok(Self::new(layout, limits))
+    }
+
+    fn new(layout: Layout, limits: DirectoryLimits) -> Self {
+        Self { layout: Arc::new(layout), leases: Arc::default(), buffers: Arc::default(), limits }
     }
 
     /// A store that is only read, and that another process may be working on.
     pub fn attach(directory: &Path, limits: DirectoryLimits) -> Self {
         let layout = Layout { root: directory.to_owned() };
-        Self { layout: Arc::new(layout), leases: Arc::default(), limits }
+        Self::new(layout, limits)
     }
 }
 
@@ -91,8 +98,8 @@ impl FileStore for DirectoryStore {
     }
 
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {
-        let path = self.layout.file(sha256);
-        let file = spawn_blocking(move || DirectoryFile::open(&path)).await??;
+        let (path, buffers) = (self.layout.file(sha256), Arc::clone(&self.buffers));
+        let file = spawn_blocking(move || DirectoryFile::open(&path, buffers)).await??;
         Ok(file.map(|file| Box::new(file) as Box<dyn StoredFile>))
     }
 

@@ -20,7 +20,9 @@ use wheelhouse::domain::acl::{AccessPolicy, Caller as Identity};
 use wheelhouse::domain::user::NewPassword;
 use wheelhouse::domain::{Registry, RegistryLimits};
 use wheelhouse::http::server::{Listener, serve};
-use wheelhouse::http::{FileCache, HttpLimits, HttpSettings, NodeInfo, PageCache, PieceMemory, State};
+use wheelhouse::http::{
+    FileCache, FileCacheLimits, HttpLimits, HttpSettings, NodeInfo, PageCache, PieceMemory, State,
+};
 use wheelhouse::mirror::{MirrorOptions, Mirrors};
 use wheelhouse::publish::{PublishLimits, Publisher};
 use wheelhouse::storage::files::FileStore;
@@ -175,7 +177,12 @@ impl Builder {
         let directory = tempfile::tempdir().unwrap();
         let users = Arc::new(UserCache::new(100));
         let pages = Arc::new(PageCache::new(64 * 1024 * 1024));
-        let files = Arc::new(FileCache::new(1000, 1_000_000));
+        let files = Arc::new(FileCache::new(FileCacheLimits {
+            files: 1000,
+            core_metadata: 1_000_000,
+            contents: 1_000_000,
+            largest_content: 10_000,
+        }));
         let meta: Arc<dyn MetaStore> =
             Arc::new(SqliteStore::open(&directory.path().join("db"), SqliteLimits::default()).unwrap());
         let contents: Arc<dyn FileStore> =
