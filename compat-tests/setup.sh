@@ -3,8 +3,9 @@
 # as .venvs/NAME at the top of the repository. One whose requirements have not changed since is left as it is,
 # so this can run before every test run.
 #
-#   compat-tests/setup.sh             all of them, and nginx (see nginx.sh)
+#   compat-tests/setup.sh             all of them but those of the benchmark, and nginx (see nginx.sh)
 #   compat-tests/setup.sh clients     only the named ones
+#   compat-tests/setup.sh bench-pypiron bench-pypiserver bench-devpi-web
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +15,10 @@ python=${PYTHON:-python3}
 if [ $# -eq 0 ]; then
     "$here/nginx.sh"
     for file in "$here"/requirements/*.txt; do
-        set -- "$@" "$(basename "$file" .txt)"
+        case $file in
+            */bench-*) ;;
+            *) set -- "$@" "$(basename "$file" .txt)" ;;
+        esac
     done
 fi
 

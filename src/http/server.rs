@@ -51,6 +51,8 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
         .max_connections((limits.connections / workers).max(1))
         .client_request_timeout(limits.request_head)
         .h1_write_buffer_size(16 * 1024)
+        // The end of an answer must not wait until the client has said that it got the beginning.
+        .tcp_nodelay(true)
         .keep_alive(limits.keep_alive)
         .shutdown_timeout(limits.shutdown.as_secs())
         .disable_signals();
