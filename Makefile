@@ -54,7 +54,7 @@ bench-quick: bench-tools
 
 bench-tools: venvs
 	compat-tests/setup.sh bench-pypiron bench-pypiserver bench-devpi-web
-	compat-tests/wrk.sh
+	compat-tests/install.sh wrk
 	$(CARGO) build --release --locked
 
 soak: build venvs

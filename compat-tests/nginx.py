@@ -24,6 +24,11 @@ WHEEL, SDIST = "hello_world-1.0-py3-none-any.whl", "hello_world-1.0.tar.gz"
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
+# The directories of one that is started here, with everything below one of its own.
+TEMPORARY = "\n    ".join(
+    f"{kind}_temp_path {{directory}}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
+
 # As Debian has it, but for the paths; and a type that no answer should have.
 CONFIGURATION = """daemon off;
 {user}
@@ -32,11 +37,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{}}
 http {{
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+    {temporary}
     log_format short "$request_method $request_uri $status from server: $upstream_status cache: $upstream_cache_status";
     access_log {directory}/access.log short;
     default_type text/x-of-nginx;
@@ -75,7 +76,7 @@ class Nginx:
         # Its workers must be able to look into the directories of the tests.
         user = "user root;" if os.getuid() == 0 else ""
         self.configuration = directory / "nginx.conf"
-        self.configuration.write_text(CONFIGURATION.format(directory=directory, user=user))
+        self.configuration.write_text(CONFIGURATION.format(directory=directory, user=user, temporary=TEMPORARY.format(directory=directory)))
 
     def command(self, *options: str) -> list[str]:
         return [NGINX, "-p", str(self.directory), "-c", str(self.configuration), *options]

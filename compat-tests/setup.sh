@@ -3,7 +3,7 @@
 # as .venvs/NAME at the top of the repository. One whose requirements have not changed since is left as it is,
 # so this can run before every test run.
 #
-#   compat-tests/setup.sh             all of them but those of the benchmark, and nginx (see nginx.sh)
+#   compat-tests/setup.sh             all of them but those of the benchmark, and nginx (see install.sh)
 #   compat-tests/setup.sh clients     only the named ones
 #   compat-tests/setup.sh bench-pypiron bench-pypiserver bench-devpi-web
 set -eu
@@ -13,7 +13,7 @@ venvs=$(dirname "$here")/.venvs
 python=${PYTHON:-python3}
 
 if [ $# -eq 0 ]; then
-    "$here/nginx.sh"
+    "$here/install.sh" nginx
     for file in "$here"/requirements/*.txt; do
         case $file in
             */bench-*) ;;

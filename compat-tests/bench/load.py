@@ -104,5 +104,5 @@ def program() -> str:
     """The path of wrk."""
     found = shutil.which("wrk")
     if not found:
-        raise Failed("wrk is missing: run compat-tests/wrk.sh")
+        raise Failed("wrk is missing: run compat-tests/install.sh wrk")
     return found

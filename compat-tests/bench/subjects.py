@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.parse
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from harness import BIN, CHEAP_KEY, REPOSITORY, ROOT_PASSWORD, SECRET, free_port, server_environment
+from nginx import NGINX, TEMPORARY
 
 from . import load
 from .processes import Failed, Process
@@ -314,7 +314,6 @@ class Machine(Subject):
     name = LIMIT
 
 
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 NGINX_CONFIGURATION = """daemon off;
 {user}
 worker_processes auto;
@@ -326,11 +325,7 @@ events {{
     multi_accept on;
 }}
 http {{
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+    {temporary}
     access_log off;
     sendfile on;
     tcp_nopush on;
@@ -370,7 +365,7 @@ class Nginx(Subject):
 
     def prepare(self) -> None:
         if not NGINX:
-            raise Failed("nginx is missing: run compat-tests/nginx.sh")
+            raise Failed("nginx is missing: run compat-tests/install.sh nginx")
         self.tree.mkdir()
         text = NGINX_CONFIGURATION.format(
             # Its workers must be able to look into this directory.
@@ -379,6 +374,7 @@ class Nginx(Subject):
             host=load.HOST,
             port=self.port,
             index=INDEX,
+            temporary=TEMPORARY.format(directory=self.directory),
         )
         (self.directory / "nginx.conf").write_text(text)
 

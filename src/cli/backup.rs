@@ -20,7 +20,6 @@ use crate::backup::{BackupSummary, copy_contents, remove_others};
 use crate::clock::Clock;
 use crate::config::{LimitOptions, ReadingOptions, SecurityOptions};
 use crate::report::Report;
-use crate::storage::meta::Snapshot;
 
 /// Makes a directory a backup.
 const MARK: &str = "backup.json";
@@ -122,7 +121,6 @@ async fn copy(
         .into());
     }
     let report = Report::new(Box::new(Progress::new("copying", Channel::Log)));
-    report.expect(count(copy.as_mut()).await?);
     let summary =
         copy_contents(copy.as_mut(), data.files(), backup.files(), reading.parallel(), &report).await?;
     for name in [serverdir::NODEINFO, serverdir::SECRET] {
@@ -150,27 +148,20 @@ pub(super) fn forget(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn count(copy: &mut dyn Snapshot) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for first in 0..=u8::MAX {
-        count += copy.list_contents(first).await?.len() as u64;
-    }
-    Ok(count)
-}
-
 /// A backup inside of what it is a backup of would grow with each one, and the other way round it would be removed.
 fn check_apart(source: &Path, target: &Path) -> anyhow::Result<()> {
     if target.exists() && !target.is_dir() {
         return Err(Fatal::new(format!("'{}' is a file, and no directory", target.display())).into());
     }
-    let resolved = resolve(&std::path::absolute(target)?)?;
+    let of_target = resolve(&std::path::absolute(target)?)?;
+    let of_source = resolve(&std::path::absolute(source)?)?;
     // The contents may lie elsewhere, by a symbolic link.
-    for (ours, theirs) in [
-        (fs::canonicalize(source)?, resolved.clone()),
-        (fs::canonicalize(source.join("files"))?, resolved.clone()),
-        (fs::canonicalize(source.join("files"))?, resolve(&resolved.join("files"))?),
-    ] {
-        if ours.starts_with(&theirs) || theirs.starts_with(&ours) {
+    let [files_of_target, files_of_source] =
+        [resolve(&of_target.join("files"))?, resolve(&of_source.join("files"))?];
+    for (ours, theirs) in
+        [(&of_source, &of_target), (&files_of_source, &of_target), (&files_of_source, &files_of_target)]
+    {
+        if ours.starts_with(theirs) || theirs.starts_with(ours) {
             let text =
                 format!("'{}' and '{}' must not lie in each other", target.display(), source.display());
             return Err(Fatal::new(text).into());
@@ -221,10 +212,14 @@ fn copy_file(source: &Path, target: &Path, name: &str) -> anyhow::Result<()> {
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            if fs::remove_file(target.join(name)).is_ok() {
-                warn!("'{}' is not there any more", path.display());
-            }
-            return Ok(());
+            return match fs::remove_file(target.join(name)) {
+                Ok(()) => {
+                    warn!("'{}' is not there any more", path.display());
+                    Ok(())
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error).with_context(|| format!("cannot remove the '{name}' of the backup")),
+            };
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read '{}'", path.display())),
     };

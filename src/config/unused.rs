@@ -77,24 +77,23 @@ impl UnusedOptions {
     /// Logs what stands in the place of those that were given and would do something in devpi-server.
     pub fn explain(&self) {
         self.storage.explain();
-        let Self { storage: _, passwd, profile_requests, enable_core_metadata, .. } = self;
-        let Self { requests_only, autocreate_users, replication, web, .. } = self;
+        let Self { replication, web, .. } = self;
         let no_replicas = "this server has no replicas yet";
         let no_pages = "this server has no web pages yet";
         let given = [
-            (passwd.is_some(), "--passwd", "use devpi-passwd"),
+            (self.passwd.is_some(), "--passwd", "use devpi-passwd"),
             (
-                profile_requests.is_some_and(|count| count > 0),
+                self.profile_requests.is_some_and(|count| count > 0),
                 "--profile-requests",
                 "use a profiler of the system, such as perf",
             ),
-            (*enable_core_metadata, "--enable-core-metadata", "core metadata are always served"),
+            (self.enable_core_metadata, "--enable-core-metadata", "core metadata are always served"),
             (
-                *requests_only,
+                self.requests_only,
                 "--requests-only",
                 "one process does all the work, and no second one can use its directory",
             ),
-            (*autocreate_users, "--autocreate-users", "there are no plugins that could know users"),
+            (self.autocreate_users, "--autocreate-users", "there are no plugins that could know users"),
             (replication.proxy_timeout.is_some(), "--proxy-timeout", no_replicas),
             (replication.replica_file_search_path.is_some(), "--replica-file-search-path", no_replicas),
             (

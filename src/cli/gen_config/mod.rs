@@ -16,7 +16,8 @@ use super::program::server_command;
 use super::serve::ServerOptions;
 use super::serverdir;
 
-pub(super) const ABOUT: &str = "Write files with which service managers and web servers run devpi-server, for the options that are given.";
+pub(super) const ABOUT: &str =
+    "Write files for service managers and web servers that run devpi-server with these options.";
 
 /// Where they are written.
 const DIRECTORY: &str = "gen-config";

@@ -188,7 +188,7 @@ impl Layout {
 
     fn list(&self, first: u8) -> Result<Vec<(Sha256, u64)>, StorageError> {
         let mut listed = Vec::new();
-        // This one before the marks: a content that is confirmed meanwhile is left out, and none too many is listed.
+        // Before the marks: what is listed, and has no mark when they are read, is confirmed.
         let entries = match fs::read_dir(self.files().join(format!("{first:02x}"))) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listed),
             entries => entries?,
@@ -220,7 +220,12 @@ impl Layout {
 
     fn list_marked(&self) -> Result<HashSet<Sha256>, StorageError> {
         let mut marked = HashSet::new();
-        for entry in fs::read_dir(self.unconfirmed())? {
+        let entries = match fs::read_dir(self.unconfirmed()) {
+            // Not every way to copy a directory takes empty ones along.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(marked),
+            entries => entries?,
+        };
+        for entry in entries {
             // Whatever else lies there is not ours to judge.
             if let Some(sha256) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
                 marked.insert(sha256);
