@@ -59,9 +59,10 @@ bench-tools: venvs
 
 soak: build venvs
 	cd compat-tests && COMPAT_LARGE_MIB=2048 SEQUENCES=5000 MIRROR_FILE_MIB=200 TAKEOVER_KILLS=50 IMPORT_KILLS=50 \
-		BACKUP_KILLS=50 FSCK_KILLS=20 \
-		../$(PYTEST) -n 2 --dist loadfile test_large_upload.py test_crash.py test_sequences.py test_mirror_load.py \
-		test_takeover.py test_dumps.py test_backup_trouble.py test_fsck_repair_records.py
+		BACKUP_KILLS=50 FSCK_KILLS=20 CRASHES=200 \
+		../$(PYTEST) -n 2 --dist loadfile test_large_upload.py test_crash.py test_crash_loop.py test_sequences.py \
+		test_mirror_load.py test_takeover.py test_dumps.py test_backup_trouble.py test_fsck_repair_records.py
+	$(MAKE) fuzz
 
 # Each parser of foreign bytes for this many seconds. Needs a nightly toolchain.
 FUZZ_SECONDS ?= 60

@@ -329,7 +329,7 @@ async fn first_of((interrupted, terminated): &mut (Signal, Signal)) {
 /// Serves until SIGINT or SIGTERM, and until the requests under way are finished or a second signal comes. Meanwhile
 /// the token key is derived, behind the first requests.
 async fn run_until_signal(
-    server: actix_web::dev::Server,
+    server: actix_server::Server,
     authenticator: &Authenticator,
     mut signals: (Signal, Signal),
 ) -> anyhow::Result<()> {

@@ -86,8 +86,8 @@ pub struct LimitOptions {
     /// How often a change is tried again when others were faster.
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub commit_attempts: usize,
-    /// How much of an arriving file is written to disk at once, in bytes; as much again may arrive meanwhile.
-    #[arg(long, value_name = "BYTES", default_value_t = 262_144)]
+    /// How much of an arriving file is written to disk at once, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     pub upload_buffer_size: usize,
     /// How much of a file is read and sent at once at the most, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u64).range(1..))]

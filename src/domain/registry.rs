@@ -136,7 +136,7 @@ impl Registry {
     ) -> Result<T, E> {
         let registry = Arc::clone(self);
         let stored = self.tasks.spawn_local(async move {
-            let lease = received.keep().await?;
+            let lease = received.keep(registry.as_ref()).await?;
             let outcome = commit(&registry).await;
             let settled = if outcome.as_ref().is_ok_and(is_named) {
                 lease.confirm().await

@@ -15,7 +15,7 @@ use crate::archive::{self, Limits};
 use crate::pep::digest::{NamedHasher, Sha256};
 use crate::pep::filename;
 use crate::storage::StorageError;
-use crate::storage::files::{FileStore, Transfer};
+use crate::storage::files::{AllNamed, FileStore, Transfer};
 
 /// How much of a file is read at once, in bytes.
 const PIECE: usize = 256 * 1024;
@@ -225,7 +225,7 @@ impl Intake {
             Ok::<_, StorageError>((received, metadata))
         });
         let (received, core_metadata) = inspecting.await.map_err(StorageError::from)??;
-        received.keep().await?.confirm().await?;
+        received.keep(&AllNamed).await?.confirm().await?;
         Ok(Taken { sha256, size, core_metadata })
     }
 }

@@ -16,7 +16,7 @@ use super::{Fault, Finding, Recorded};
 use crate::archive::{self, Limits};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
-use crate::storage::files::FileStore;
+use crate::storage::files::{AllNamed, FileStore};
 use crate::storage::meta::{ChangeSet, CommitError, MetaStore, Operation, Refetch};
 use crate::storage::model::StoredPath;
 
@@ -179,7 +179,7 @@ impl Repair<'_> {
         if !lost.contains_key(&sha256) {
             return Ok(None);
         }
-        received.keep().await?.confirm().await?;
+        received.keep(&AllNamed).await?.confirm().await?;
         Ok(Some(sha256))
     }
 

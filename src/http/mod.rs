@@ -6,6 +6,7 @@
 mod api;
 mod cache;
 mod call;
+mod connection;
 mod domain_errors;
 mod envelope;
 mod error;

@@ -1,19 +1,29 @@
 //! The HTTP server: listening, one entry for all requests, and stopping.
 
-use std::net::TcpListener;
+use std::future::ready;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::body::BoxBody;
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
 use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Data, Payload};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Instrument, debug_span, info};
 
 use super::call::Call;
+use super::connection::{Connection, ConnectionState, Patience};
 use super::error::ApiError;
-use super::extract::body::Body;
+use super::extract::body::{Body, Refusal};
 use super::forwarded::Forwarded;
 use super::negotiate::Accept;
 use super::routes;
@@ -31,6 +41,12 @@ const X_DEVPI_UUID: HeaderName = HeaderName::from_static("x-devpi-uuid");
 const X_DEVPI_MASTER_UUID: HeaderName = HeaderName::from_static("x-devpi-master-uuid");
 const X_DEVPI_PRIMARY_UUID: HeaderName = HeaderName::from_static("x-devpi-primary-uuid");
 
+/// How many bytes of an answer are gathered before they are written.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// How long what a client still sends is read after an answer that ends the connection, so that it gets the answer.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// A bound socket.
 pub enum Listener {
     /// A TCP socket.
@@ -43,30 +59,65 @@ pub enum Listener {
 pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) -> std::io::Result<Server> {
     let limits = state.limits;
     let state = Data::new(state);
-    let app = move || App::new().app_data(state.clone()).default_service(web::to(answer));
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let mut server = HttpServer::new(app)
+    let mut server = Server::build()
         .workers(workers)
         .worker_max_blocking_threads((blocking_threads / workers).max(1))
-        .max_connections((limits.connections / workers).max(1))
-        .client_request_timeout(limits.request_head)
-        .h1_write_buffer_size(16 * 1024)
-        // The end of an answer must not wait until the client has said that it got the beginning.
-        .tcp_nodelay(true)
-        .keep_alive(limits.keep_alive)
+        .max_concurrent_connections((limits.connections / workers).max(1))
         .shutdown_timeout(limits.shutdown.as_secs())
         .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
     for listener in listeners {
+        let (state, stopping) = (state.clone(), stopping.clone());
         server = match listener {
-            Listener::Tcp(listener) => server.listen(listener)?,
-            Listener::Unix(listener) => server.listen_uds(listener)?,
+            Listener::Tcp(listener) => server.listen("tcp", listener, move || {
+                fn_service(async |stream: TcpStream| {
+                    // The end of an answer must not wait until the client has said that it got the beginning.
+                    stream.set_nodelay(true)?;
+                    let peer = stream.peer_addr().ok();
+                    Ok((stream, peer))
+                })
+                .and_then(http(state.clone(), stopping.clone()))
+            })?,
+            Listener::Unix(listener) => server.listen_uds("unix", listener, move || {
+                fn_service(async |stream: UnixStream| Ok((stream, None)))
+                    .and_then(http(state.clone(), stopping.clone()))
+            })?,
         };
     }
     Ok(server.run())
 }
 
+/// Answers the requests of a connection.
+fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    state: Data<State>,
+    stopping: GracefulShutdownSignal,
+) -> impl ServiceFactory<(S, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
+{
+    let limits = state.limits;
+    let patience = Patience { head: limits.request_head, reading: limits.body_idle };
+    let app = App::new().app_data(state).default_service(web::to(answer));
+    let app = map_config(app.into_factory(), |()| AppConfig::default());
+    let service = HttpService::build()
+        .client_request_timeout(limits.request_head)
+        .client_disconnect_timeout(LINGER)
+        .keep_alive(limits.keep_alive)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+        .on_connect_ext(|connection: &Connection<S>, data| {
+            data.insert(connection.state());
+        })
+        .h1(app);
+    fn_service(move |(stream, peer)| ready(Ok((Connection::new(stream, patience), peer)))).and_then(service)
+}
+
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     let started = Instant::now();
+    let connection: Option<&Rc<ConnectionState>> = request.conn_data();
+    let _answering = connection.map(ConnectionState::answer);
     let line = format!("{} {}", request.method(), request.path());
     let forwarded = read_forwarded(&request, &state);
     let client = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
@@ -122,7 +173,10 @@ async fn respond(
         allowance = limits.drained;
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    body.drain(allowance).await;
+    if !body.drain(allowance).await {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        response = response.map_body(|_, answer| BoxBody::new(Refusal { answer, _unread: body }));
+    }
     add_headers(&mut response, &state, of_application);
     response
 }

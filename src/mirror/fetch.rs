@@ -161,7 +161,7 @@ impl Fetch<'_> {
             size: received.size(),
             modified: modified.unwrap_or(now),
         };
-        let lease = received.keep().await.map_err(storage)?;
+        let lease = received.keep(self.mirrors).await.map_err(storage)?;
         let mut change = ChangeSet::new(None, now);
         let mut document = None;
         if let Some(body) = core_metadata {

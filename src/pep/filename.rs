@@ -164,13 +164,22 @@ pub fn check_safe(file_name: &str) -> Result<(), FileNameError> {
     if file_name.contains(['/', '\\']) {
         return Err(FileNameError::Separator);
     }
-    if file_name.contains(char::is_control) {
+    if file_name.contains(|character: char| character.is_control() || turns_text(character)) {
         return Err(FileNameError::ControlCharacter);
     }
     if matches!(file_name, "." | "..") {
         return Err(FileNameError::Directory);
     }
     Ok(())
+}
+
+/// Whether a character changes the direction or the lines of what follows it, so that a name does not read as what it is:
+/// the `Bidi_Control` property and the two separators of Unicode.
+fn turns_text(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// Why a file name is refused whatever the project.
@@ -185,7 +194,7 @@ pub enum FileNameError {
     /// The name has a slash or a backslash.
     #[error("file name contains a path separator")]
     Separator,
-    /// The name has a NUL, a line break or another control character.
+    /// The name has a NUL, a line break or another control character, also one that turns the direction of text.
     #[error("file name contains a control character")]
     ControlCharacter,
     /// The name is `.` or `..`.
@@ -320,6 +329,8 @@ mod tests {
             ("a\r\n.zip", Err(FileNameError::ControlCharacter)),
             ("a\u{7f}.zip", Err(FileNameError::ControlCharacter)),
             ("a\u{85}.zip", Err(FileNameError::ControlCharacter)),
+            ("a\u{202e}piz.zip", Err(FileNameError::ControlCharacter)),
+            ("a\u{2028}.zip", Err(FileNameError::ControlCharacter)),
             (".", Err(FileNameError::Directory)),
             ("..", Err(FileNameError::Directory)),
         ] {

@@ -69,8 +69,18 @@ pub enum Transfer {
 /// Knows which contents are named by links.
 #[async_trait]
 pub trait References: Send + Sync {
-    /// Whether any link, present or removed, names this content.
+    /// Whether any link, present or removed, names this content. An error where that cannot be told.
     async fn is_referenced(&self, sha256: &Sha256) -> Result<bool, StorageError>;
+}
+
+/// The [`References`] to contents that are named before they come: those of a dump, of a repair.
+pub struct AllNamed;
+
+#[async_trait]
+impl References for AllNamed {
+    async fn is_referenced(&self, _sha256: &Sha256) -> Result<bool, StorageError> {
+        Ok(true)
+    }
 }
 
 /// A kept content for which the commit is still to come. Dropping it leaves the content in place, to be settled
@@ -80,7 +90,8 @@ pub trait Lease: Send + Sync {
     /// The commit that names the content was made.
     async fn confirm(self: Box<Self>) -> Result<(), StorageError>;
 
-    /// The commit was not made: the content is removed, unless `references` names it or another lease holds it.
+    /// The commit was not made: the content is removed, unless `references` names it or another lease holds it. Where
+    /// `references` cannot tell, it stays in place, to be settled at the next start.
     async fn discard(self: Box<Self>, references: &dyn References) -> Result<(), StorageError>;
 }
 
@@ -122,10 +133,11 @@ pub trait ReceivedFile: Send + Sync {
     /// Opens it for reading at its start. Blocks.
     fn open(&self) -> Result<std::fs::File, StorageError>;
 
-    /// Keeps the content: when this returns, it survives a crash.
+    /// Keeps the content: when this returns, it survives a crash. After an error nothing of it is left, unless
+    /// `references` names it or another lease holds it.
     ///
     /// While the lease lives, the content cannot be removed by the [`Lease::discard`] of another one.
-    async fn keep(self: Box<Self>) -> Result<Box<dyn Lease>, StorageError>;
+    async fn keep(self: Box<Self>, references: &dyn References) -> Result<Box<dyn Lease>, StorageError>;
 }
 
 /// A content opened for reading.

@@ -127,7 +127,8 @@ pub trait Snapshot: Send {
     /// The file contents whose hash begins with `first` that any link, present or removed, names.
     async fn list_contents(&mut self, first: u8) -> Result<BTreeMap<Sha256, NamedContent>, StorageError>;
 
-    /// Whether any link, present or removed, names this file content.
+    /// Whether any link, present or removed, names this file content. An error while it is not known whether the last
+    /// change set was made.
     async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError>;
 
     /// What the upstream of a mirror said of a project.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use wheelhouse::pep::digest::Sha256;
+use wheelhouse::storage::files::AllNamed;
 
 use crate::support::{Place, assert_gone, assert_there, keep, receive};
 
@@ -35,7 +36,7 @@ pub(crate) async fn nothing_can_be_read_before_it_is_kept(place: &dyn Place) {
     assert_gone(store.as_ref(), "abc").await;
     let received = incoming.finish().await.unwrap();
     assert_gone(store.as_ref(), "abc").await;
-    let _lease = received.keep().await.unwrap();
+    let _lease = received.keep(&AllNamed).await.unwrap();
     assert_there(store.as_ref(), "abc").await;
 }
 
@@ -58,7 +59,7 @@ pub(crate) async fn an_arriving_content_is_read_along(place: &dyn Place) {
     incoming.write(Bytes::from_static(b"end")).await.unwrap();
     let received = incoming.finish().await.unwrap();
     let size = received.size();
-    let lease = received.keep().await.unwrap();
+    let lease = received.keep(&AllNamed).await.unwrap();
     // Also when it has come into its place, and when it has gone from there.
     assert_eq!(arriving.read(size - 3..size).await.unwrap(), "end");
     lease.confirm().await.unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use wheelhouse::pep::digest::Sha256;
 
-use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep};
+use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep, receive};
 
 #[tokio::test]
 async fn leftovers_are_swept_at_the_start() {
@@ -64,4 +64,18 @@ async fn what_is_not_ours_is_left_alone() {
     for path in ["unconfirmed/README", "files/lost+found", "else"] {
         assert!(place.path(path).exists(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_leaves_nothing() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let target = place.path(&format!("files/ba/{}", Sha256::of(b"abc")));
+    fs::create_dir(&target).unwrap();
+    let received = receive(store.as_ref(), "abc").await;
+    assert!(received.keep(&Known::default()).await.is_err());
+    assert_eq!((place.count_arriving(), count_files(&place.path("unconfirmed"))), (0, 0));
+    fs::remove_dir(&target).unwrap();
+    keep(store.as_ref(), "abc").await.confirm().await.unwrap();
+    assert_there(store.as_ref(), "abc").await;
 }

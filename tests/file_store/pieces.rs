@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use wheelhouse::pep::digest::{FileHasher, Sha256};
+use wheelhouse::storage::files::AllNamed;
 
 use crate::support::Place;
 
@@ -36,7 +37,7 @@ pub(crate) fn digests_are_right_for_pieces_of_any_size<P: Place>(new_place: impl
             hasher.update(&content);
             assert_eq!(*received.digests(), hasher.finish());
             assert_eq!(received.size(), total as u64);
-            received.keep().await.unwrap().confirm().await.unwrap();
+            received.keep(&AllNamed).await.unwrap().confirm().await.unwrap();
             let mut file = store.open(&Sha256::of(&content)).await.unwrap().unwrap();
             let size = file.size();
             assert_eq!(file.read(0..size).await.unwrap(), content);

@@ -1,6 +1,7 @@
 //! Contents on their way out.
 
 use wheelhouse::pep::digest::Sha256;
+use wheelhouse::storage::files::AllNamed;
 
 use crate::support::{Known, Place, assert_gone, assert_there, keep, read};
 
@@ -24,7 +25,7 @@ pub(crate) async fn an_empty_content_is_one(place: &dyn Place) {
     let store = place.open().await;
     let received = store.receive().await.unwrap().finish().await.unwrap();
     assert_eq!((received.size(), received.digests().sha256), (0, Sha256::of(b"")));
-    received.keep().await.unwrap().confirm().await.unwrap();
+    received.keep(&AllNamed).await.unwrap().confirm().await.unwrap();
     assert_there(store.as_ref(), "").await;
 }
 

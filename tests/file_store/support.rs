@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use wheelhouse::pep::digest::Sha256;
 use wheelhouse::storage::StorageError;
-use wheelhouse::storage::files::{FileStore, Lease, ReceivedFile, References};
+use wheelhouse::storage::files::{AllNamed, FileStore, Lease, ReceivedFile, References};
 use wheelhouse::storage::fs::{DirectoryLimits, DirectoryStore};
 
 /// A place where one store lives, which can be opened again and again.
@@ -110,7 +110,7 @@ pub(crate) async fn receive(store: &dyn FileStore, content: &str) -> Box<dyn Rec
 
 /// Stages and keeps a content.
 pub(crate) async fn keep(store: &dyn FileStore, content: &str) -> Box<dyn Lease> {
-    receive(store, content).await.keep().await.unwrap()
+    receive(store, content).await.keep(&AllNamed).await.unwrap()
 }
 
 /// The whole content, if it is there.

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use crate::http::error::ApiError;
 
@@ -23,15 +24,25 @@ struct Inner {
     payload: Payload,
     limit: u64,
     received: u64,
+    /// Whether it has ended, one way or another.
+    end: Option<End>,
     idle: Duration,
     /// Goes off when nothing has come for `idle`. Made when the first read has to wait.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All of it is here.
+    Whole,
+    /// The client stopped, or sent nonsense.
+    Broken,
+}
+
 impl Body {
     /// The body behind `payload`, of at most `limit` bytes. It fails if nothing comes for `idle`.
     pub(in crate::http) fn new(payload: Payload, limit: u64, idle: Duration) -> Self {
-        Self(Rc::new(RefCell::new(Inner { payload, limit, received: 0, idle, alarm: None })))
+        Self(Rc::new(RefCell::new(Inner { payload, limit, received: 0, end: None, idle, alarm: None })))
     }
 
     /// Whether more than the limit has come.
@@ -54,13 +65,15 @@ impl Body {
     }
 
     /// Reads the rest and throws it away, at most `allowance` bytes: a client that is still sending does not read the
-    /// answer, and would see a broken connection in its place.
-    pub(in crate::http) async fn drain(&mut self, allowance: u64) {
+    /// answer, and would see a broken connection in its place. Whether the body is at its end then, so that another
+    /// request may follow.
+    pub(in crate::http) async fn drain(&mut self, allowance: u64) -> bool {
         {
             let mut inner = self.0.borrow_mut();
             inner.limit = inner.received.saturating_add(allowance);
         }
         while let Some(Ok(_)) = self.next().await {}
+        self.0.borrow().end == Some(End::Whole)
     }
 
     /// The whole body, if it is no longer than `limit` bytes.
@@ -105,11 +118,38 @@ pub(in crate::http) fn parse_json_object(bytes: &[u8]) -> Result<Map<String, Val
     }
 }
 
+/// The body of an answer to a request whose own body is not read to its end. It holds that one, since actix would wait
+/// without end for the rest of chunks that nobody wants, in place of ending the connection.
+pub(in crate::http) struct Refusal {
+    pub(in crate::http) answer: BoxBody,
+    pub(in crate::http) _unread: Body,
+}
+
+impl MessageBody for Refusal {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
+}
+
 impl Stream for Body {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut inner = self.0.borrow_mut();
+        match inner.end {
+            Some(End::Whole) => return Poll::Ready(None),
+            Some(End::Broken) => return Poll::Ready(Some(Err(PayloadError::Incomplete(None)))),
+            None => {}
+        }
         if inner.received > inner.limit {
             return Poll::Ready(Some(Err(PayloadError::Overflow)));
         }
@@ -122,12 +162,13 @@ impl Stream for Body {
                     return Poll::Ready(Some(Err(PayloadError::Overflow)));
                 }
             }
-            Poll::Ready(_) => {}
+            Poll::Ready(None) => inner.end = Some(End::Whole),
+            Poll::Ready(Some(Err(_))) => inner.end = Some(End::Broken),
             Poll::Pending => {
                 let idle = inner.idle;
                 let alarm = inner.alarm.get_or_insert_with(|| Box::pin(sleep(idle)));
                 if alarm.as_mut().poll(context).is_ready() {
-                    alarm.as_mut().reset(Instant::now() + idle);
+                    inner.end = Some(End::Broken);
                     return Poll::Ready(Some(Err(PayloadError::Incomplete(None))));
                 }
             }

@@ -1,7 +1,7 @@
 //! Contents that are arriving.
 //!
 //! An upload may last for minutes, so it must not occupy a thread: pieces are gathered, and a thread is borrowed for
-//! as long as it takes to write and hash what was gathered. Meanwhile the next pieces may arrive.
+//! as long as it takes to write and hash what was gathered. What arrives meanwhile waits in the buffers of the connection.
 
 use std::fs::File;
 use std::io::Write;
@@ -28,8 +28,6 @@ pub(super) struct DirectoryIncomingFile {
     leases: Arc<Leases>,
     /// How many bytes are gathered before they are written.
     buffer: usize,
-    /// They are copied, as small pieces may be parts of large buffers.
-    gathered: Vec<u8>,
     file: FileState,
     /// How much is written.
     written: Arc<AtomicU64>,
@@ -48,6 +46,8 @@ enum FileState {
 /// The file as far as it is written.
 struct Written {
     temporary: NamedTempFile,
+    /// What comes next. It is copied, as small pieces may be parts of large buffers.
+    gathered: Vec<u8>,
     hasher: FileHasher,
     size: u64,
 }
@@ -62,7 +62,7 @@ impl DirectoryIncomingFile {
         let written = spawn_blocking(move || {
             let temporary = NamedTempFile::new_in(directory)?;
             let reader = temporary.reopen()?;
-            let written = Written { temporary, hasher: FileHasher::default(), size: 0 };
+            let written = Written { temporary, gathered: Vec::new(), hasher: FileHasher::default(), size: 0 };
             Ok::<_, StorageError>((Box::new(written), reader))
         });
         // Waited for here already, so that a full disk is told before the client has sent its file.
@@ -70,8 +70,7 @@ impl DirectoryIncomingFile {
         Ok(Self {
             layout,
             leases,
-            buffer,
-            gathered: Vec::new(),
+            buffer: buffer.max(1),
             file: FileState::Idle(written),
             written: Arc::default(),
             reader: Arc::new(reader),
@@ -87,37 +86,54 @@ impl DirectoryIncomingFile {
         }
     }
 
-    /// Starts to write what was gathered, when the write before it is done.
-    async fn start_writing(&mut self) -> Result<(), StorageError> {
-        let mut written = self.take_file().await?;
-        let piece = std::mem::take(&mut self.gathered);
+    /// Starts to write what was gathered.
+    fn start_writing(&mut self, mut written: Box<Written>) {
         let count = Arc::clone(&self.written);
         self.file = FileState::Writing(spawn_blocking(move || {
-            written.temporary.write_all(&piece)?;
-            written.hasher.update(&piece);
-            written.size += piece.len() as u64;
+            written.write_gathered()?;
             count.store(written.size, Ordering::Release);
             Ok(written)
         }));
+    }
+}
+
+impl Written {
+    /// Blocks.
+    fn write_gathered(&mut self) -> Result<(), StorageError> {
+        self.temporary.write_all(&self.gathered)?;
+        self.hasher.update(&self.gathered);
+        self.size += self.gathered.len() as u64;
+        self.gathered.clear();
         Ok(())
     }
 }
 
 #[async_trait]
 impl IncomingFile for DirectoryIncomingFile {
-    async fn write(&mut self, piece: Bytes) -> Result<(), StorageError> {
-        self.gathered.extend_from_slice(&piece);
-        if self.gathered.len() < self.buffer {
-            return Ok(());
+    async fn write(&mut self, mut piece: Bytes) -> Result<(), StorageError> {
+        while !piece.is_empty() {
+            let mut written = self.take_file().await?;
+            let gathered = &mut written.gathered;
+            gathered.reserve_exact(self.buffer - gathered.len());
+            let fitting = piece.split_to(piece.len().min(self.buffer - gathered.len()));
+            gathered.extend_from_slice(&fitting);
+            if gathered.len() < self.buffer {
+                self.file = FileState::Idle(written);
+            } else {
+                self.start_writing(written);
+            }
         }
-        self.start_writing().await
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<u64, StorageError> {
-        if !self.gathered.is_empty() {
-            self.start_writing().await?;
+        let written = self.take_file().await?;
+        if written.gathered.is_empty() {
+            self.file = FileState::Idle(written);
+        } else {
+            self.start_writing(written);
+            self.file = FileState::Idle(self.take_file().await?);
         }
-        self.file = FileState::Idle(self.take_file().await?);
         Ok(self.written())
     }
 
@@ -130,8 +146,9 @@ impl IncomingFile for DirectoryIncomingFile {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError> {
-        self.start_writing().await?;
-        let Written { temporary, hasher, size } = *self.take_file().await?;
+        let written = self.take_file().await?;
+        self.start_writing(written);
+        let Written { temporary, hasher, size, .. } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
         Ok(Box::new(DirectoryReceivedFile { layout, leases, temporary, digests: hasher.finish(), size }))
     }

@@ -48,13 +48,13 @@ pub struct DirectoryStore {
 /// Bounds of a [`DirectoryStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryLimits {
-    /// How many bytes of an arriving file are written to disk at once; as many again may arrive meanwhile.
+    /// How many bytes of an arriving file are written to disk at once.
     pub write_buffer: usize,
 }
 
 impl Default for DirectoryLimits {
     fn default() -> Self {
-        Self { write_buffer: 256 * 1024 }
+        Self { write_buffer: 64 * 1024 }
     }
 }
 
@@ -244,11 +244,11 @@ impl Layout {
     }
 }
 
-/// Whether it was there.
+/// Removes a file. Whether it was there; a directory in its place is none of ours.
 fn remove_if_there(path: &Path) -> std::io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => Ok(false),
         Err(error) => Err(error),
     }
 }

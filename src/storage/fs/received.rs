@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use super::lease::{DirectoryLease, Leases};
 use super::{Layout, sync_directory};
 use crate::pep::digest::FileDigests;
 use crate::storage::StorageError;
-use crate::storage::files::{Lease, ReceivedFile};
+use crate::storage::files::{Lease, ReceivedFile, References};
 
 /// A content in the `incoming` directory.
 pub(super) struct DirectoryReceivedFile {
@@ -36,12 +37,20 @@ impl ReceivedFile for DirectoryReceivedFile {
         Ok(self.temporary.reopen()?)
     }
 
-    async fn keep(self: Box<Self>) -> Result<Box<dyn Lease>, StorageError> {
+    async fn keep(self: Box<Self>, references: &dyn References) -> Result<Box<dyn Lease>, StorageError> {
         let sha256 = self.digests.sha256;
         let layout = Arc::clone(&self.layout);
-        let lease = DirectoryLease::new(Arc::clone(&self.leases), Arc::clone(&layout), sha256).await;
-        spawn_blocking(move || (*self).keep_blocking()).await??;
-        Ok(Box::new(lease))
+        let lease =
+            Box::new(DirectoryLease::new(Arc::clone(&self.leases), Arc::clone(&layout), sha256).await);
+        match spawn_blocking(move || (*self).keep_blocking()).await? {
+            Ok(()) => Ok(lease),
+            Err(error) => {
+                if let Err(cause) = lease.discard(references).await {
+                    warn!("a content that could not be kept stays until the next start: {cause}");
+                }
+                Err(error)
+            }
+        }
     }
 }
 

@@ -15,10 +15,11 @@ mod write;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, OpenFlags};
 use tokio::task::spawn_blocking;
 
@@ -88,9 +89,9 @@ impl SqliteStore {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         prepare_connection(&connection)?;
         update_schema(&mut connection)?;
-        let newest = Newest::new(read::serial(&connection)?);
-        let readers = Arc::new(Readers::new(path.to_owned(), limits.readers));
-        let writer = Writer::start(connection, newest.clone(), limits)?;
+        let (newest, doubt) = (Newest::new(read::serial(&connection)?), Doubt::default());
+        let readers = Arc::new(Readers::new(path.to_owned(), limits.readers, doubt.clone()));
+        let writer = Writer::start(connection, newest.clone(), doubt, limits)?;
         Ok(Self { writer, readers, newest })
     }
 }
@@ -105,15 +106,15 @@ impl SqliteReader {
         let connection = Connection::open_with_flags(path, flags)?;
         prepare_connection(&connection)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version != rows::to_integer(SCHEMA_STEPS.len() as u64) {
+        if version != schema_version() {
             let text = format!(
                 "the database has schema version {version}, this program has {}; start devpi-server of this release on \
                  it once",
-                SCHEMA_STEPS.len()
+                schema_version()
             );
             return Err(StorageError::Damaged(text));
         }
-        Ok(Self(Arc::new(Readers::new(path.to_owned(), limits.readers))))
+        Ok(Self(Arc::new(Readers::new(path.to_owned(), limits.readers, Doubt::default()))))
     }
 
     /// A view of the database: see [`MetaStore::snapshot`].
@@ -204,6 +205,32 @@ impl Newest {
     }
 }
 
+/// Whether it is unknown if the last transaction was made: its commit failed, but what is on the disk may count at the next
+/// start all the same. Shared between the writer and those who would throw away what was not committed.
+#[derive(Clone, Default)]
+struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    fn set(&self, doubt: bool) {
+        self.0.store(doubt, Ordering::Release);
+    }
+
+    /// An error while there is doubt.
+    fn check(&self) -> Result<(), StorageError> {
+        if self.0.load(Ordering::Acquire) {
+            return Err(StorageError::Failed(
+                "whether the last change was made is known at the next start".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The version of the schema that [`SCHEMA_STEPS`] lead to.
+fn schema_version() -> i64 {
+    rows::to_integer(SCHEMA_STEPS.len() as u64)
+}
+
 /// Settings that every connection needs.
 fn prepare_connection(connection: &Connection) -> Result<(), StorageError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -230,7 +257,7 @@ fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", rows::to_integer(SCHEMA_STEPS.len() as u64))?;
+    transaction.pragma_update(None, "user_version", schema_version())?;
     transaction.commit()?;
     Ok(())
 }
@@ -238,6 +265,10 @@ fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
 impl From<rusqlite::Error> for StorageError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        // The index of the write-ahead log did not get its size, for which it needs nothing but room.
+        if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+            return Self::Full(error.into());
+        }
         match error.sqlite_error_code() {
             Some(DiskFull) => Self::Full(error.into()),
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),

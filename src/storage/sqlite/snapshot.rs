@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
-use super::{mirror, prepare_connection, read};
+use super::{Doubt, mirror, prepare_connection, read};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::meta::{NamedContent, Snapshot};
@@ -25,11 +25,12 @@ pub(super) struct Readers {
     path: PathBuf,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    doubt: Doubt,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, count: usize) -> Self {
-        Self { path, permits: Arc::new(Semaphore::new(count)), idle: Mutex::default() }
+    pub(super) fn new(path: PathBuf, count: usize, doubt: Doubt) -> Self {
+        Self { path, permits: Arc::new(Semaphore::new(count)), idle: Mutex::default(), doubt }
     }
 
     /// Lends no more connections; those that are lent are closed when they come back.
@@ -220,6 +221,9 @@ impl Snapshot for SqliteSnapshot {
     }
 
     async fn is_referenced(&mut self, sha256: &Sha256) -> Result<bool, StorageError> {
+        if let Some(borrowed) = &self.borrowed {
+            borrowed.pool.doubt.check()?;
+        }
         let sha256 = *sha256;
         self.query(move |connection| read::is_referenced(connection, &sha256)).await
     }

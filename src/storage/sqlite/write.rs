@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
 use super::apply::Application;
-use super::{Newest, SqliteLimits, apply, mirror};
+use super::{Doubt, Newest, SqliteLimits, apply, mirror, schema_version};
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Commit, CommitError, CommitListener, Record};
 use crate::storage::mirrored::Note;
@@ -70,6 +70,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         newest: Newest,
+        doubt: Doubt,
         limits: SqliteLimits,
     ) -> Result<Self, StorageError> {
         let (sender, receiver) = mpsc::channel(limits.pending_changes);
@@ -77,6 +78,7 @@ impl Writer {
         let thread = WriterThread {
             connection,
             newest,
+            doubt,
             listener: Arc::clone(&listener),
             requests: receiver,
             group_commit: limits.group_commit,
@@ -128,6 +130,7 @@ impl Writer {
 struct WriterThread {
     connection: Connection,
     newest: Newest,
+    doubt: Doubt,
     listener: Arc<OnceLock<Arc<dyn CommitListener>>>,
     requests: mpsc::Receiver<Request>,
     group_commit: usize,
@@ -153,6 +156,7 @@ impl WriterThread {
         let outcome = write_group(&mut self.connection, first, group);
         match outcome {
             Ok(outcomes) => {
+                self.doubt.set(false);
                 for (request, outcome) in group.drain(..).zip(outcomes) {
                     if let (Request::Load { records, .. }, Outcome::Other(Ok(()))) = (&request, &outcome)
                         && let Some(serial) = last_serial(records)
@@ -165,10 +169,14 @@ impl WriterThread {
                     request.reply(outcome, self.listener.get());
                 }
             }
-            Err(cause) => {
+            Err(Failure { cause, at_commit }) => {
                 let full = matches!(cause, StorageError::Full(_));
                 let text = format!("{:#}", anyhow::Error::from(cause));
                 error!(changes = group.len(), "a transaction failed: {text}");
+                // A full disk shows before the last page is written, and without that one nothing counts.
+                if at_commit && !full {
+                    self.settle_doubt();
+                }
                 for request in group.drain(..) {
                     let cause = if full {
                         StorageError::Full(text.clone().into())
@@ -180,14 +188,20 @@ impl WriterThread {
             }
         }
     }
+
+    /// Makes sure that a transaction whose commit failed is not made. It may be in the write-ahead log as a whole, where
+    /// recovery after a crash would find it, unless another one is written in its place.
+    fn settle_doubt(&mut self) {
+        let outcome = self.connection.pragma_update(None, "user_version", schema_version());
+        self.doubt.set(outcome.is_err());
+        if let Err(cause) = outcome {
+            warn!(%cause, "unless a later transaction succeeds, it may show at the next start as if it had been made");
+        }
+    }
 }
 
 /// Writes all of a group in one transaction. A change set that cannot be applied does not disturb the others.
-fn write_group(
-    connection: &mut Connection,
-    first: u64,
-    group: &[Request],
-) -> Result<Vec<Outcome>, StorageError> {
+fn write_group(connection: &mut Connection, first: u64, group: &[Request]) -> Result<Vec<Outcome>, Failure> {
     let mut transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let mut serial = first;
     let mut outcomes = Vec::with_capacity(group.len());
@@ -219,14 +233,27 @@ fn write_group(
                 drop(savepoint);
                 // After some failures (a full disk, a broken file) SQLite has already given up the whole transaction.
                 match error {
-                    CommitError::Storage(cause) if transaction.is_autocommit() => return Err(cause),
+                    CommitError::Storage(cause) if transaction.is_autocommit() => return Err(cause.into()),
                     error => outcomes.push(Outcome::Change(Err(error))),
                 }
             }
         }
     }
-    transaction.commit()?;
+    transaction.commit().map_err(|error| Failure { cause: error.into(), at_commit: true })?;
     Ok(outcomes)
+}
+
+/// Why a group was not written.
+struct Failure {
+    cause: StorageError,
+    /// Whether only the last step failed, after which the group may be on the disk all the same.
+    at_commit: bool,
+}
+
+impl<E: Into<StorageError>> From<E> for Failure {
+    fn from(cause: E) -> Self {
+        Self { cause: cause.into(), at_commit: false }
+    }
 }
 
 /// Writes what gets no serial; an error only if the whole transaction has been given up.
