@@ -43,9 +43,6 @@ const AUTHORITY_VARIABLES: [&str; 2] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 /// How long requests to upstreams may take to notice that the server stops.
 const UPSTREAM_SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// How many files are open for other things than connections.
-const RESERVED_FILES: usize = 128;
-
 /// The length of a generated password in bytes, before it is made printable.
 const GENERATED_PASSWORD_BYTES: usize = 15;
 
@@ -98,7 +95,7 @@ pub(super) fn run(options: ServerOptions) -> anyhow::Result<()> {
     served
 }
 
-async fn serve(options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
+async fn serve(mut options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
     // Before anything slow: the first process of a container loses signals that nobody handles.
     let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let path = serverdir::path(&options.storage)?;
@@ -131,6 +128,7 @@ async fn serve(options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
     backup::forget(&path)?;
     takeover::check_unchanged(&path, &options.storage)?;
     let secret = read_secret(&options, &directory)?;
+    fit_to_system(&mut options.limits);
     let stores = directory.open_stores(&options.limits)?;
     let users = Arc::new(UserCache::new(options.limits.user_cache_items));
     let pages = Arc::new(PageCache::new(options.limits.page_cache_size));
@@ -158,7 +156,7 @@ async fn serve(options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
     }
 
     let (listeners, urls): (Vec<Listener>, Vec<String>) = bound.into_iter().unzip();
-    let mut state = State {
+    let state = State {
         registry: Arc::clone(&registry),
         authenticator: Arc::clone(&authenticator),
         publisher: Arc::clone(&publisher),
@@ -175,7 +173,6 @@ async fn serve(options: ServerOptions, upstream: Handle) -> anyhow::Result<()> {
             port: options.listen.port,
         },
     };
-    state.limits.connections = allow_connections(state.limits.connections);
     let server = server::serve(state, listeners, options.listen.threads)?;
     announce(&directory, &urls);
     if options.init {
@@ -255,19 +252,19 @@ async fn check_password(
 
 /// Raises the limit of open files as far as the system lets it, and fits the number of connections to it: one more
 /// than that, and nothing can be opened any more, no file and no database either.
-fn allow_connections(wanted: usize) -> usize {
+fn fit_to_system(limits: &mut LimitOptions) {
     let mut limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if setrlimit(Resource::Nofile, raised).is_ok() {
         limit = raised;
     }
     let available = limit.current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    // Each connection may read a file as well.
-    let possible = (available.saturating_sub(RESERVED_FILES) / 2).max(1);
-    if possible < wanted {
+    let wanted = limits.connection_limit;
+    limits.fit(available);
+    if limits.connection_limit < wanted {
+        let possible = limits.connection_limit;
         info!("at most {possible} connections at once, as the system allows {available} open files");
     }
-    wanted.min(possible)
 }
 
 fn announce(directory: &ServerDir, urls: &[String]) {

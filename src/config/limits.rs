@@ -13,6 +13,9 @@ use crate::publish::PublishLimits;
 use crate::storage::fs::DirectoryLimits;
 use crate::storage::sqlite::SqliteLimits;
 
+/// How many descriptors are for other things than connections and stored files.
+const RESERVED_DESCRIPTORS: usize = 128;
+
 /// Bounds: every queue, cache, body and wait has one.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
@@ -131,13 +134,16 @@ pub struct LimitOptions {
     /// How many projects of upstreams are remembered as checked or missing.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     pub upstream_projects_remembered: usize,
+    /// How many stored files may be open at once, arriving ones among them; further ones wait.
+    #[arg(long, value_name = "COUNT", default_value_t = 8192)]
+    pub open_files_limit: usize,
     /// How many connections may be open at once.
     #[arg(long, value_name = "COUNT", default_value_t = 25_000)]
     pub connection_limit: usize,
     /// How long a client may take to send the head of a request, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub request_head_timeout: u64,
-    /// How long a client may pause while it sends a body, in seconds.
+    /// How long a client may pause while it sends a body or reads an answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub body_idle_timeout: u64,
     /// How long an idle connection is kept, in seconds.
@@ -256,6 +262,42 @@ impl LimitOptions {
 
     /// The bounds of the file store.
     pub fn directory(&self) -> DirectoryLimits {
-        DirectoryLimits { write_buffer: self.upload_buffer_size }
+        DirectoryLimits { write_buffer: self.upload_buffer_size, open_files: self.open_files_limit }
+    }
+
+    /// Fits the connections and the open files to what descriptors there are, `available` of them.
+    pub fn fit(&mut self, available: usize) {
+        let available = available.saturating_sub(RESERVED_DESCRIPTORS);
+        if self.connection_limit.saturating_add(self.open_files_limit) > available {
+            // Most connections are idle, or want what is in memory.
+            self.open_files_limit = self.open_files_limit.min(available / 3).max(1);
+            self.connection_limit = self.connection_limit.min(available - available / 3).max(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        limits: LimitOptions,
+    }
+
+    #[test]
+    fn connections_and_files_share_the_descriptors() {
+        let fitted = |available: usize| {
+            let mut limits = Program::parse_from(["program"]).limits;
+            limits.fit(available);
+            (limits.connection_limit, limits.open_files_limit)
+        };
+        assert_eq!(fitted(usize::MAX), (25_000, 8192));
+        assert_eq!(fitted(20_000), (13_248, 6624));
+        assert_eq!(fitted(428), (200, 100));
+        assert_eq!(fitted(0), (1, 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::index_config::IndexKind;
 use super::inherit::{find_sources, resolution_order};
@@ -17,7 +17,7 @@ use crate::pep::version::Version;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
 use crate::storage::mirrored::{MirrorFile, NameList};
-use crate::storage::model::{IndexName, Link, Relation, Release, StoredPath};
+use crate::storage::model::{IndexName, Release, ReleaseFile, ReleaseSummary, StoredPath};
 
 /// Why something about a project was not done.
 #[derive(Debug, thiserror::Error)]
@@ -105,15 +105,9 @@ pub struct ListedIndexes {
     pub stale: Option<Staleness>,
 }
 
-/// What a project's simple page shows.
-#[derive(Clone, Debug)]
+/// What a project's simple page is made of.
 pub struct ProjectFiles {
-    /// All versions.
-    pub versions: Vec<Arc<str>>,
-    /// All release files. Of several files of one name the first index's counts.
-    pub files: Vec<ListedFile>,
-    /// The status that an upstream says, for a project that no stage has.
-    pub status: Option<ProjectStatus>,
+    found: Vec<FoundFiles>,
     /// The mirrors on whose upstreams the page depends, whether or not they have the project.
     pub mirrors: Vec<IndexName>,
     /// The upstream's serial, on the page of a mirror itself.
@@ -123,16 +117,61 @@ pub struct ProjectFiles {
     pub is_unknown: bool,
 }
 
+/// What one index has of a project.
+enum FoundFiles {
+    Stage(IndexName, Vec<ReleaseSummary>, Vec<ReleaseFile>),
+    Mirror(IndexName, ShownPage),
+}
+
+/// What a project's simple page shows.
+#[derive(Clone, Debug)]
+pub struct ListedFiles {
+    /// All versions, newest first.
+    pub versions: Vec<Arc<str>>,
+    /// All release files, those of the newest version first. Of several files of one name the first index's counts.
+    pub files: Vec<ListedFile>,
+    /// The status that an upstream says, for a project that no stage has.
+    pub status: Option<ProjectStatus>,
+}
+
 impl ProjectFiles {
-    /// Puts the newest first. Of thousands of files that takes long enough to be done on a thread that may block.
-    pub fn sort(&mut self) {
+    /// Puts together and in order what the indexes have. Of thousands of files that takes long enough to be done on a
+    /// thread that may block.
+    pub fn list(self) -> ListedFiles {
+        let (mut versions, mut names, mut files) = (HashSet::new(), HashSet::new(), Vec::new());
+        let (mut status, mut has_stage) = (None, false);
+        for found in self.found {
+            match found {
+                FoundFiles::Stage(index, releases, found) => {
+                    has_stage = true;
+                    versions.extend(releases.iter().map(|release| Arc::clone(&release.version)));
+                    let requires_python: HashMap<_, _> = releases
+                        .into_iter()
+                        .map(|release| (release.version, release.requires_python))
+                        .collect();
+                    let new = found.into_iter().filter(|file| names.insert(Arc::clone(&file.file_name)));
+                    files.extend(new.map(|file| {
+                        let requires_python = requires_python.get(&file.version).cloned().flatten();
+                        ListedFile::of_release(&index, file, requires_python)
+                    }));
+                }
+                FoundFiles::Mirror(index, shown) => {
+                    versions.extend(shown.versions());
+                    let new = shown.files().filter(|file| names.insert(Arc::clone(&file.read.file_name)));
+                    files.extend(new.map(|file| ListedFile::of_mirror(&index, file)));
+                    status = status.or_else(|| shown.page().status.clone());
+                }
+            }
+        }
         // devpi's order for people; the names decide, as they may say something else than the release.
-        self.files.sort_by_cached_key(|file| {
+        files.sort_by_cached_key(|file| {
             let name = split_file_name(&file.file_name);
             let project = ProjectName::from_url(name.project);
             Reverse((Version::new(name.version), project.normal().to_owned(), name.suffix.to_owned()))
         });
-        self.versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
+        let mut versions: Vec<Arc<str>> = versions.into_iter().collect();
+        versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
+        ListedFiles { versions, files, status: status.filter(|_| !has_stage) }
     }
 }
 
@@ -212,51 +251,31 @@ impl Registry {
         Ok(ListedIndexes { indexes, stale })
     }
 
-    /// The files of a project in an index and its bases, as they are held and in no order: upstreams are not asked.
-    /// See [`Registry::check_mirrors`] and [`ProjectFiles::sort`].
-    pub async fn list_project_files(
+    /// The files of a project in an index and its bases, as they are held: upstreams are not asked. See
+    /// [`Registry::check_mirrors`].
+    pub async fn find_project_files(
         &self,
         index: &IndexName,
         project: &ProjectName,
     ) -> Result<ProjectFiles, ProjectError> {
         let mut snapshot = self.meta.snapshot().await?;
         let (sources, mirrors) = self.require_sources(snapshot.as_mut(), index, project).await?;
-        let mut versions = HashSet::new();
-        let mut names = HashSet::new();
-        let mut files = Vec::new();
-        let (mut status, mut last_serial) = (None, None);
-        for source in &sources {
-            match source {
+        let is_unknown = sources.is_empty();
+        let (mut found, mut last_serial) = (Vec::new(), None);
+        for source in sources {
+            found.push(match source {
                 Source::Stage(owner) => {
-                    let mut requires_python = HashMap::new();
-                    for release in snapshot.list_versions(owner, project.normal()).await? {
-                        versions.insert(Arc::clone(&release.version));
-                        requires_python.insert(release.version, release.requires_python);
-                    }
-                    for link in snapshot.list_links(owner, project.normal(), None).await? {
-                        let link = link.value;
-                        if link.relation == Relation::ReleaseFile && names.insert(Arc::clone(&link.file_name))
-                        {
-                            let requires_python = requires_python.get(&link.version).cloned().flatten();
-                            files.push(ListedFile::of_link(owner, link, requires_python));
-                        }
-                    }
+                    let releases = snapshot.list_versions(&owner, project.normal()).await?;
+                    let files = snapshot.list_release_files(&owner, project.normal()).await?;
+                    FoundFiles::Stage(owner, releases, files)
                 }
                 Source::Mirror(owner, shown) => {
-                    versions.extend(shown.versions());
-                    let new = shown.files().filter(|file| names.insert(Arc::clone(&file.read.file_name)));
-                    files.extend(new.map(|file| ListedFile::of_mirror(owner, file)));
-                    last_serial = last_serial.or(shown.page().serial.filter(|_| owner == index));
-                    status = status.or_else(|| shown.page().status.clone());
+                    last_serial = last_serial.or(shown.page().serial.filter(|_| owner == *index));
+                    FoundFiles::Mirror(owner, shown)
                 }
-            }
+            });
         }
-        if sources.iter().any(|source| matches!(source, Source::Stage(_))) {
-            status = None;
-        }
-        let versions = versions.into_iter().collect();
-        let is_unknown = sources.is_empty();
-        Ok(ProjectFiles { versions, files, status, mirrors, last_serial, is_unknown })
+        Ok(ProjectFiles { found, mirrors, last_serial, is_unknown })
     }
 
     /// All releases of a project, newest first.
@@ -352,17 +371,18 @@ impl Registry {
 }
 
 impl ListedFile {
-    fn of_link(index: &IndexName, link: Link, requires_python: Option<Arc<str>>) -> Self {
+    fn of_release(index: &IndexName, file: ReleaseFile, requires_python: Option<Arc<str>>) -> Self {
+        static SHA256: LazyLock<Arc<str>> = LazyLock::new(|| "sha256".into());
         Self {
             index: index.clone(),
-            file_name: link.file_name,
-            path: link.path,
-            hashes: vec![("sha256".into(), link.sha256.to_string().into())],
-            size: Some(link.size),
-            upload_time: Some(link.uploaded_at),
+            file_name: file.file_name,
+            path: file.path,
+            hashes: vec![(Arc::clone(&SHA256), file.sha256.to_string().into())],
+            size: Some(file.size),
+            upload_time: Some(file.uploaded_at),
             requires_python,
             yanked: None,
-            core_metadata: link.core_metadata.map_or(CoreMetadata::Absent, CoreMetadata::Hashed),
+            core_metadata: file.core_metadata.map_or(CoreMetadata::Absent, CoreMetadata::Hashed),
             has_provenance: false,
         }
     }

@@ -1,13 +1,16 @@
 //! A rendered page: its bytes, plain and compressed, and its validator.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::task::spawn_blocking;
 
 use super::negotiate::{Coding, choose_coding, has_etag};
 use crate::pep::digest::Sha256;
@@ -15,6 +18,10 @@ use crate::storage::model::IndexName;
 
 /// Smaller pages are not compressed: the headers alone are as long.
 const MIN_COMPRESSED_BYTES: usize = 512;
+
+/// Larger pages are compressed when somebody wants that, who does not wait for it: a page that changes all the time and
+/// takes long to compress would never be there soon.
+const MAX_COMPRESSED_AT_ONCE: usize = 256 * 1024;
 
 /// The level of zstd: pages are compressed once per change and read often, but must not delay the first reader.
 pub(super) const ZSTD_LEVEL: i32 = 3;
@@ -26,29 +33,80 @@ const ETAG_DIGITS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Page {
     plain: Bytes,
-    gzip: Option<Bytes>,
-    zstd: Option<Bytes>,
-    etag: String,
+    packing: Arc<Packing>,
+    /// Of the plain page, of that packed by gzip, and by zstd.
+    etags: [EntityTag; 3],
     /// The mirrors on whose upstreams the page depends.
     pub(super) mirrors: Vec<IndexName>,
     /// The upstream's serial, on the page of a mirror itself.
     pub(super) last_serial: Option<u64>,
 }
 
+/// An entity tag, without quotes and with them.
+type EntityTag = (String, HeaderValue);
+
+/// The compressed forms of a page, which may still be to come.
+#[derive(Debug, Default)]
+struct Packing {
+    packed: OnceLock<Packed>,
+    begun: AtomicBool,
+}
+
+/// The compressed forms of a page, where that is shorter.
+#[derive(Debug, Default)]
+struct Packed {
+    gzip: Option<Bytes>,
+    zstd: Option<Bytes>,
+}
+
+impl Packed {
+    /// Blocks for some milliseconds per megabyte.
+    fn new(plain: &[u8]) -> Self {
+        if plain.len() < MIN_COMPRESSED_BYTES {
+            return Self::default();
+        }
+        let worthwhile = |packed: Vec<u8>| (packed.len() < plain.len()).then(|| Bytes::from(packed));
+        // Packing into memory does not fail; if it did, the plain bytes serve as well.
+        let zstd = zstd::bulk::compress(plain, ZSTD_LEVEL).ok().and_then(worthwhile);
+        Self { gzip: pack_gzip(plain).ok().and_then(worthwhile), zstd }
+    }
+}
+
+impl Packing {
+    /// The compressed forms, if they are there; else they are made meanwhile.
+    fn get(self: &Arc<Self>, plain: &Bytes) -> Option<&Packed> {
+        let packed = self.packed.get();
+        if packed.is_none() && !self.begun.swap(true, Ordering::AcqRel) {
+            let (packing, plain) = (Arc::clone(self), plain.clone());
+            let _detached = spawn_blocking(move || packing.packed.set(Packed::new(&plain)));
+        }
+        packed
+    }
+}
+
 impl Page {
-    /// Prepares `plain` for serving. Blocks for some milliseconds per megabyte.
+    /// Prepares `plain` for serving. Blocks for some milliseconds at the most.
     pub(super) fn new(plain: Vec<u8>) -> Self {
         let mut etag = Sha256::of(&plain).to_string();
         etag.truncate(ETAG_DIGITS);
-        let worthwhile = |packed: Vec<u8>| (packed.len() < plain.len()).then(|| Bytes::from(packed));
-        let (gzip, zstd) = if plain.len() < MIN_COMPRESSED_BYTES {
-            (None, None)
-        } else {
-            // Packing into memory does not fail; if it did, the plain bytes serve as well.
-            let zstd = zstd::bulk::compress(&plain, ZSTD_LEVEL).ok();
-            (pack_gzip(&plain).ok().and_then(worthwhile), zstd.and_then(worthwhile))
-        };
-        Self { plain: plain.into(), gzip, zstd, etag, mirrors: Vec::new(), last_serial: None }
+        // Strong validators differ between codings (RFC 9110, section 8.8.3).
+        let etags = ["", "-gzip", "-zstd"].map(|suffix| {
+            let tag = format!("{etag}{suffix}");
+            // Hexadecimal digits, letters and a dash.
+            let header = HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static(""));
+            (tag, header)
+        });
+        let packing = Packing::default();
+        if plain.len() <= MAX_COMPRESSED_AT_ONCE {
+            packing.packed.get_or_init(|| Packed::new(&plain));
+        }
+        Self {
+            plain: plain.into(),
+            packing: Arc::new(packing),
+            etags,
+            mirrors: Vec::new(),
+            last_serial: None,
+        }
     }
 
     /// The same with what it depends on.
@@ -56,10 +114,12 @@ impl Page {
         Self { mirrors, last_serial, ..self }
     }
 
-    /// About how much memory the page takes, in bytes.
+    /// About how much memory the page takes, in bytes; or will take, where it is not compressed yet.
     pub(super) fn weight(&self) -> usize {
-        let packed = [&self.gzip, &self.zstd].into_iter().flatten().map(Bytes::len).sum::<usize>();
-        self.plain.len() + packed + 256
+        let packed = self.packing.packed.get().map_or(self.plain.len() / 4, |packed| {
+            [&packed.gzip, &packed.zstd].into_iter().flatten().map(Bytes::len).sum()
+        });
+        self.plain.len() + packed + 512
     }
 
     /// The answer to a request with these `headers`: the page in a coding that the client takes, or 304.
@@ -70,26 +130,38 @@ impl Page {
         cache_control: &'static str,
         vary: &'static str,
     ) -> HttpResponse {
-        let (body, coding, suffix) = match (choose_coding(headers), &self.gzip, &self.zstd) {
-            (Coding::Gzip, Some(gzip), _) => (gzip, Some("gzip"), "-gzip"),
-            (Coding::Zstd, _, Some(zstd)) => (zstd, Some("zstd"), "-zstd"),
-            _ => (&self.plain, None, ""),
-        };
-        // Strong validators differ between codings (RFC 9110, section 8.8.3).
-        let etag = format!("{}{suffix}", self.etag);
-        let known = has_etag(headers, &etag);
-        let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+        let (body, coding, etag) = self.choose(choose_coding(headers));
+        // Whoever has the page in another coding needs it no more.
+        let known = [etag].into_iter().chain(&self.etags).find(|etag| has_etag(headers, &etag.0));
+        let status = if known.is_some() { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut response = HttpResponse::build(status);
         response
-            .insert_header((header::ETAG, format!("\"{etag}\"")))
-            .insert_header((header::CACHE_CONTROL, cache_control))
-            .insert_header((header::VARY, vary));
-        if known {
+            .insert_header((header::ETAG, known.unwrap_or(etag).1.clone()))
+            .insert_header((header::CACHE_CONTROL, HeaderValue::from_static(cache_control)))
+            .insert_header((header::VARY, HeaderValue::from_static(vary)));
+        if known.is_some() {
             return response.finish();
         }
         if let Some(coding) = coding {
-            response.insert_header((header::CONTENT_ENCODING, coding));
+            response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(coding)));
         }
-        response.insert_header((header::CONTENT_TYPE, media_type)).body(body.clone())
+        response
+            .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media_type)))
+            .body(body.clone())
+    }
+
+    /// The bytes for a client that takes `coding`, how they are coded, and their tag.
+    fn choose(&self, coding: Coding) -> (&Bytes, Option<&'static str>, &EntityTag) {
+        let [identity, gzip, zstd] = &self.etags;
+        let packed = match coding {
+            Coding::Identity => None,
+            Coding::Gzip | Coding::Zstd => self.packing.get(&self.plain),
+        };
+        match (coding, packed) {
+            (Coding::Gzip, Some(Packed { gzip: Some(bytes), .. })) => (bytes, Some("gzip"), gzip),
+            (Coding::Zstd, Some(Packed { zstd: Some(bytes), .. })) => (bytes, Some("zstd"), zstd),
+            _ => (&self.plain, None, identity),
+        }
     }
 }
 
@@ -120,9 +192,10 @@ mod tests {
         let plain = b"<a href='x'>x</a>\n".repeat(100);
         let page = Page::new(plain.clone());
         let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(page.gzip.as_deref().unwrap()).read_to_end(&mut unpacked).unwrap();
+        let packed = page.packing.packed.get().unwrap();
+        flate2::read::GzDecoder::new(packed.gzip.as_deref().unwrap()).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, plain);
-        assert_eq!(zstd::bulk::decompress(page.zstd.as_deref().unwrap(), plain.len()).unwrap(), plain);
+        assert_eq!(zstd::bulk::decompress(packed.zstd.as_deref().unwrap(), plain.len()).unwrap(), plain);
         let tags: std::collections::HashSet<String> = ["identity", "gzip", "zstd"]
             .map(|coding| etag(&respond(&page, header::ACCEPT_ENCODING, coding)))
             .into_iter()
@@ -137,5 +210,21 @@ mod tests {
         assert_eq!(respond(&page, header::IF_NONE_MATCH, &tag).status(), StatusCode::NOT_MODIFIED);
         let changed = Page::new(b"other".to_vec());
         assert_eq!(respond(&changed, header::IF_NONE_MATCH, &tag).status(), StatusCode::OK);
+    }
+
+    #[actix_web::test]
+    async fn a_large_page_is_compressed_while_it_is_served() {
+        let page = Page::new(b"0123456789".repeat(MAX_COMPRESSED_AT_ONCE));
+        let first = respond(&page, header::ACCEPT_ENCODING, "zstd");
+        assert_eq!(first.headers().get(header::CONTENT_ENCODING), None);
+        while page.packing.packed.get().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let second = respond(&page, header::ACCEPT_ENCODING, "zstd");
+        assert_eq!(second.headers().get(header::CONTENT_ENCODING).unwrap(), "zstd");
+        assert_ne!(etag(&first), etag(&second));
+        // Whoever has the plain page needs no other.
+        let again = respond(&page, header::IF_NONE_MATCH, &etag(&first));
+        assert_eq!((again.status(), etag(&again)), (StatusCode::NOT_MODIFIED, etag(&first)));
     }
 }

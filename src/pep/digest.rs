@@ -31,6 +31,13 @@ impl Sha256 {
         Self(hasher.finalize().into())
     }
 
+    /// The hexadecimal digits; pages have thousands of them.
+    fn write_digits<'a>(&self, digits: &'a mut [u8; 64]) -> &'a str {
+        // There is room for twice the bytes, and digits are ASCII.
+        let _fits = hex::encode_to_slice(self.0, digits);
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
+
     /// The value itself.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -63,7 +70,7 @@ impl FromStr for Sha256 {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(self.write_digits(&mut [0; 64]))
     }
 }
 
@@ -75,7 +82,7 @@ impl fmt::Debug for Sha256 {
 
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.write_digits(&mut [0; 64]))
     }
 }
 

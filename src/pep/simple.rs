@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::digest::Sha256;
 
+/// About how long a file is in JSON, in bytes.
+const USUAL_FILE_BYTES: usize = 512;
+
 /// The version of the simple API that pages declare, in JSON and in HTML.
 pub const API_VERSION: &str = "1.4";
 
@@ -154,9 +157,13 @@ enum YankedJson<'a> {
 impl ProjectDetail {
     /// The page as JSON (PEP 691).
     pub fn render_json(&self) -> Vec<u8> {
-        let files = self.files.iter().map(FileJson::from).collect();
+        let files: Vec<_> = self.files.iter().map(FileJson::from).collect();
         let status = self.status.as_ref();
-        to_json(&DetailJson { meta: META, name: &self.name, versions: &self.versions, files, status })
+        let mut page = Vec::with_capacity(1024 + files.len() * USUAL_FILE_BYTES);
+        let detail = DetailJson { meta: META, name: &self.name, versions: &self.versions, files, status };
+        // Serialising these structs cannot fail: no map keys but strings, no writer but memory.
+        let _written = serde_json::to_writer(&mut page, &detail);
+        page
     }
 }
 
@@ -187,11 +194,6 @@ impl<'a> From<&'a File> for FileJson<'a> {
 /// Writes a time as PEP 700 wants it: UTC, with `Z`, with microseconds.
 fn render_upload_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
-fn to_json(page: &impl Serialize) -> Vec<u8> {
-    // Serialising these structs cannot fail: no map keys but strings, no writer but memory.
-    serde_json::to_vec(page).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::StorageError;
 use super::mirrored::{FetchedFile, FetchedPart, FetchedState, MirrorPage, Note, StoredNames, StoredPage};
 use super::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath, Touched,
-    UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseFile, ReleaseSummary, Serial, Stored,
+    StoredPath, Touched, UserRecord,
 };
 use crate::pep::digest::Sha256;
 use crate::pep::metadata::ReleaseMetadata;
@@ -117,6 +117,13 @@ pub trait Snapshot: Send {
         project: &str,
         version: Option<&str>,
     ) -> Result<Vec<Stored<Link>>, StorageError>;
+
+    /// The release files of a project, in the order in which they came.
+    async fn list_release_files(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<ReleaseFile>, StorageError>;
 
     /// What the path leads to. Where several files were there one after the other, the newest counts.
     async fn get_file(&mut self, path: &StoredPath) -> Result<FileState, StorageError>;

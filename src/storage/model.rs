@@ -242,6 +242,25 @@ pub struct ReleaseSummary {
     pub requires_python: Option<Arc<str>>,
 }
 
+/// What simple pages show of a release file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReleaseFile {
+    /// The version that it belongs to.
+    pub version: Arc<str>,
+    /// Where clients find it.
+    pub path: StoredPath,
+    /// Its name.
+    pub file_name: Arc<str>,
+    /// The hash of its content.
+    pub sha256: Sha256,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was uploaded.
+    pub uploaded_at: Timestamp,
+    /// The document with its core metadata, where they could be read.
+    pub core_metadata: Option<Sha256>,
+}
+
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {

@@ -98,7 +98,7 @@ pub(in crate::http) async fn project(
     } else {
         let stale = registry.check_mirrors(index, project, Scope::WithBases).await?;
         let render = async {
-            let files = registry.list_project_files(index, project).await?;
+            let files = registry.find_project_files(index, project).await?;
             let (mirrors, last_serial, is_unknown) =
                 (files.mirrors.clone(), files.last_serial, files.is_unknown);
             let (index, project) = (index.clone(), project.clone());
@@ -204,16 +204,16 @@ async fn make_page(render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Result<
 fn render_project(
     index: &IndexName,
     project: &ProjectName,
-    mut files: ProjectFiles,
+    files: ProjectFiles,
     links: &Links,
     format: SimpleFormat,
 ) -> Vec<u8> {
-    files.sort();
+    let listed = files.list();
     let page = ProjectDetail {
         name: project.normal().into(),
-        versions: files.versions,
-        files: files.files.into_iter().map(|file| show_file(file, links)).collect(),
-        status: files.status,
+        versions: listed.versions,
+        files: listed.files.into_iter().map(|file| show_file(file, links)).collect(),
+        status: listed.status,
     };
     match format {
         SimpleFormat::Json => page.render_json(),

@@ -1,6 +1,5 @@
 //! Contents on their way out of the store.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use super::buffers::Buffers;
+use super::descriptors::{OpenFile, Permit};
 use crate::storage::StorageError;
 use crate::storage::files::StoredFile;
 
@@ -19,14 +19,18 @@ use crate::storage::files::StoredFile;
 pub(super) struct DirectoryFile {
     buffers: Arc<Buffers>,
     /// Away while a read is under way.
-    file: Option<File>,
+    file: Option<OpenFile>,
     size: u64,
 }
 
 impl DirectoryFile {
     /// Opens the file; `None` where there is none. Blocks.
-    pub(super) fn open(path: &Path, buffers: Arc<Buffers>) -> Result<Option<Self>, StorageError> {
-        match File::open(path) {
+    pub(super) fn open(
+        path: &Path,
+        permit: Permit,
+        buffers: Arc<Buffers>,
+    ) -> Result<Option<Self>, StorageError> {
+        match OpenFile::open(path, permit) {
             Ok(file) => {
                 let size = file.metadata()?.len();
                 Ok(Some(Self { buffers, file: Some(file), size }))

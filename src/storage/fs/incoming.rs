@@ -3,7 +3,6 @@
 //! An upload may last for minutes, so it must not occupy a thread: pieces are gathered, and a thread is borrowed for
 //! as long as it takes to write and hash what was gathered. What arrives meanwhile waits in the buffers of the connection.
 
-use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -12,10 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Layout;
+use super::descriptors::{OpenFile, Permit};
 use super::lease::Leases;
 use super::received::DirectoryReceivedFile;
 use crate::pep::digest::FileHasher;
@@ -32,7 +32,7 @@ pub(super) struct DirectoryIncomingFile {
     /// How much is written.
     written: Arc<AtomicU64>,
     /// The same file, for those who read along.
-    reader: Arc<File>,
+    reader: Arc<OpenFile>,
 }
 
 enum FileState {
@@ -45,7 +45,8 @@ enum FileState {
 
 /// The file as far as it is written.
 struct Written {
-    temporary: NamedTempFile,
+    file: Arc<OpenFile>,
+    path: TempPath,
     /// What comes next. It is copied, as small pieces may be parts of large buffers.
     gathered: Vec<u8>,
     hasher: FileHasher,
@@ -56,24 +57,26 @@ impl DirectoryIncomingFile {
     pub(super) async fn create(
         layout: Arc<Layout>,
         leases: Arc<Leases>,
+        permit: Permit,
         buffer: usize,
     ) -> Result<Self, StorageError> {
         let directory = layout.incoming();
         let written = spawn_blocking(move || {
-            let temporary = NamedTempFile::new_in(directory)?;
-            let reader = temporary.reopen()?;
-            let written = Written { temporary, gathered: Vec::new(), hasher: FileHasher::default(), size: 0 };
-            Ok::<_, StorageError>((Box::new(written), reader))
+            let (file, path) = NamedTempFile::new_in(directory)?.into_parts();
+            let file = Arc::new(OpenFile::new(file, permit));
+            let written =
+                Written { file, path, gathered: Vec::new(), hasher: FileHasher::default(), size: 0 };
+            Ok::<_, StorageError>(Box::new(written))
         });
         // Waited for here already, so that a full disk is told before the client has sent its file.
-        let (written, reader) = written.await??;
+        let written = written.await??;
         Ok(Self {
             layout,
             leases,
             buffer: buffer.max(1),
+            reader: Arc::clone(&written.file),
             file: FileState::Idle(written),
             written: Arc::default(),
-            reader: Arc::new(reader),
         })
     }
 
@@ -100,7 +103,7 @@ impl DirectoryIncomingFile {
 impl Written {
     /// Blocks.
     fn write_gathered(&mut self) -> Result<(), StorageError> {
-        self.temporary.write_all(&self.gathered)?;
+        (&**self.file).write_all(&self.gathered)?;
         self.hasher.update(&self.gathered);
         self.size += self.gathered.len() as u64;
         self.gathered.clear();
@@ -148,14 +151,14 @@ impl IncomingFile for DirectoryIncomingFile {
     async fn finish(mut self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError> {
         let written = self.take_file().await?;
         self.start_writing(written);
-        let Written { temporary, hasher, size, .. } = *self.take_file().await?;
+        let Written { file, path, hasher, size, .. } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
-        Ok(Box::new(DirectoryReceivedFile { layout, leases, temporary, digests: hasher.finish(), size }))
+        Ok(Box::new(DirectoryReceivedFile { layout, leases, file, path, digests: hasher.finish(), size }))
     }
 }
 
 /// An [`ArrivingFile`] of a directory store. All readers share one descriptor.
-struct DirectoryArrivingFile(Arc<File>);
+struct DirectoryArrivingFile(Arc<OpenFile>);
 
 #[async_trait]
 impl ArrivingFile for DirectoryArrivingFile {

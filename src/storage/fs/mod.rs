@@ -12,6 +12,7 @@
 
 mod blob;
 mod buffers;
+mod descriptors;
 mod incoming;
 mod lease;
 mod local;
@@ -28,6 +29,7 @@ use tokio::task::spawn_blocking;
 
 use self::blob::DirectoryFile;
 use self::buffers::Buffers;
+use self::descriptors::Descriptors;
 use self::incoming::DirectoryIncomingFile;
 use self::lease::Leases;
 use super::StorageError;
@@ -42,6 +44,7 @@ pub struct DirectoryStore {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
     buffers: Arc<Buffers>,
+    descriptors: Descriptors,
     limits: DirectoryLimits,
 }
 
@@ -50,11 +53,13 @@ pub struct DirectoryStore {
 pub struct DirectoryLimits {
     /// How many bytes of an arriving file are written to disk at once.
     pub write_buffer: usize,
+    /// How many contents may be arriving or being read at once; further ones wait.
+    pub open_files: usize,
 }
 
 impl Default for DirectoryLimits {
     fn default() -> Self {
-        Self { write_buffer: 64 * 1024 }
+        Self { write_buffer: 64 * 1024, open_files: 8192 }
     }
 }
 
@@ -79,7 +84,13 @@ impl DirectoryStore {
     }
 
     fn new(layout: Layout, limits: DirectoryLimits) -> Self {
-        Self { layout: Arc::new(layout), leases: Arc::default(), buffers: Arc::default(), limits }
+        Self {
+            layout: Arc::new(layout),
+            leases: Arc::default(),
+            buffers: Arc::default(),
+            descriptors: Descriptors::new(limits.open_files),
+            limits,
+        }
     }
 
     /// A store that is only read, and that another process may be working on.
@@ -93,13 +104,16 @@ impl DirectoryStore {
 impl FileStore for DirectoryStore {
     async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
         let (layout, leases) = (Arc::clone(&self.layout), Arc::clone(&self.leases));
-        let incoming = DirectoryIncomingFile::create(layout, leases, self.limits.write_buffer).await?;
+        let permit = self.descriptors.acquire().await?;
+        let incoming =
+            DirectoryIncomingFile::create(layout, leases, permit, self.limits.write_buffer).await?;
         Ok(Box::new(incoming))
     }
 
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {
         let (path, buffers) = (self.layout.file(sha256), Arc::clone(&self.buffers));
-        let file = spawn_blocking(move || DirectoryFile::open(&path, buffers)).await??;
+        let permit = self.descriptors.acquire().await?;
+        let file = spawn_blocking(move || DirectoryFile::open(&path, permit, buffers)).await??;
         Ok(file.map(|file| Box::new(file) as Box<dyn StoredFile>))
     }
 

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
+use super::descriptors::OpenFile;
 use super::lease::{DirectoryLease, Leases};
 use super::{Layout, sync_directory};
 use crate::pep::digest::FileDigests;
@@ -18,7 +19,8 @@ use crate::storage::files::{Lease, ReceivedFile, References};
 pub(super) struct DirectoryReceivedFile {
     pub(super) layout: Arc<Layout>,
     pub(super) leases: Arc<Leases>,
-    pub(super) temporary: NamedTempFile,
+    pub(super) file: Arc<OpenFile>,
+    pub(super) path: TempPath,
     pub(super) digests: FileDigests,
     pub(super) size: u64,
 }
@@ -34,7 +36,7 @@ impl ReceivedFile for DirectoryReceivedFile {
     }
 
     fn open(&self) -> Result<File, StorageError> {
-        Ok(self.temporary.reopen()?)
+        Ok(File::open(&self.path)?)
     }
 
     async fn keep(self: Box<Self>, references: &dyn References) -> Result<Box<dyn Lease>, StorageError> {
@@ -60,8 +62,8 @@ impl DirectoryReceivedFile {
         let target = self.layout.file(&sha256);
         File::create(self.layout.mark(&sha256))?;
         // Also over a content that is there already: it is the same, unless it was damaged, which this mends.
-        self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&target).map_err(|error| error.error)?;
+        self.file.sync_all()?;
+        self.path.persist(&target).map_err(|error| error.error)?;
         Ok(sync_directory(&self.layout.shard(&sha256))?)
     }
 }

@@ -16,8 +16,8 @@ use crate::storage::StorageError;
 use crate::storage::meta::{NamedContent, Snapshot};
 use crate::storage::mirrored::{FetchedFile, FetchedState, StoredNames, StoredPage};
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
-    UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseFile, ReleaseSummary, Serial, Stored,
+    StoredPath, UserRecord,
 };
 
 /// A bounded pool of reading connections.
@@ -193,6 +193,15 @@ impl Snapshot for SqliteSnapshot {
     ) -> Result<Vec<Release>, StorageError> {
         let (index, project) = (index.clone(), project.to_owned());
         self.query(move |connection| read::list_releases(connection, &index, &project, None)).await
+    }
+
+    async fn list_release_files(
+        &mut self,
+        index: &IndexName,
+        project: &str,
+    ) -> Result<Vec<ReleaseFile>, StorageError> {
+        let (index, project) = (index.clone(), project.to_owned());
+        self.query(move |connection| read::list_release_files(connection, &index, &project)).await
     }
 
     async fn list_links(
