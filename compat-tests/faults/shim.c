@@ -15,8 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -131,6 +133,18 @@ ssize_t pread(int file, void *bytes, size_t size, off_t at) {
 }
 ssize_t pread64(int file, void *bytes, size_t size, off64_t at) {
     return fails_on("read", file) ? -1 : NEXT(pread64)(file, bytes, size, at);
+}
+ssize_t preadv2(int file, const struct iovec *to, int count, off_t at, int flags) {
+    return fails_on("read", file) ? -1 : NEXT(preadv2)(file, to, count, at, flags);
+}
+ssize_t preadv64v2(int file, const struct iovec *to, int count, off64_t at, int flags) {
+    return fails_on("read", file) ? -1 : NEXT(preadv64v2)(file, to, count, at, flags);
+}
+ssize_t sendfile(int to, int file, off_t *at, size_t size) {
+    return fails_on("read", file) ? -1 : NEXT(sendfile)(to, file, at, size);
+}
+ssize_t sendfile64(int to, int file, off64_t *at, size_t size) {
+    return fails_on("read", file) ? -1 : NEXT(sendfile64)(to, file, at, size);
 }
 int fsync(int file) { return fails_on("fsync", file) ? -1 : NEXT(fsync)(file); }
 int fdatasync(int file) { return fails_on("fsync", file) ? -1 : NEXT(fdatasync)(file); }

@@ -1,5 +1,6 @@
 //! A request on its way through a handler.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -8,6 +9,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 use serde_json::{Map, Value};
 
+use super::connection::ConnectionState;
 use super::error::ApiError;
 use super::extract::body::Body;
 use super::extract::credentials::credentials;
@@ -57,6 +59,11 @@ impl Call {
 
     pub(super) fn method(&self) -> &Method {
         self.request.method()
+    }
+
+    /// The connection, which may send a file itself; `None` where nothing but a head is wanted.
+    pub(super) fn direct_connection(&self) -> Option<Rc<ConnectionState>> {
+        self.request.conn_data().filter(|_| *self.method() != Method::HEAD).cloned()
     }
 
     /// Who sent the request. Wrong credentials are no error: the caller is anonymous then.

@@ -3,9 +3,11 @@
 //! actix-http waits without end for a second head that has begun, and for a client that does not read what it asked for.
 //! Here such connections are ended, as they would keep a descriptor for ever. And it reads whatever has come before it
 //! looks at it; here it gets that in portions, as a thousand uploads would take its buffers a thousand times.
+//!
+//! Long bodies it lets the connection write itself: see [`super::direct`].
 
-use std::cell::Cell;
-use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::cell::{Cell, RefCell};
+use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,6 +15,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::direct::{Outgoing, Socket};
 
 /// How many bytes are read before what they are is looked at; as much as actix keeps of a body that is not taken yet.
 const PORTION: usize = 32 * 1024;
@@ -48,6 +52,8 @@ pub(super) struct ConnectionState {
     head_since: Cell<Option<Instant>>,
     /// Since when the client takes nothing of what is there for it.
     unread_since: Cell<Option<Instant>>,
+    /// The body that follows behind all that actix has to write.
+    pub(super) body: RefCell<Option<Outgoing>>,
 }
 
 /// A request is being answered, until this is dropped.
@@ -158,26 +164,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl<S: Socket> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let Self { stream, state, .. } = &mut *self;
+        let written = match state.body.borrow_mut().as_mut() {
+            Some(body) => body.poll_write_behind(stream, context, bytes),
+            None => Pin::new(stream).poll_write(context, bytes),
+        };
         self.note_written(context, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note_written(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let state = Rc::clone(&self.state);
+        let mut slot = state.body.borrow_mut();
+        // actix has written all that is before the body.
+        while let Some(body) = slot.as_mut() {
+            if body.is_sent() {
+                *slot = None;
+                // Only when its task runs again it learns that the answer has ended.
+                context.waker().wake_by_ref();
+                break;
+            }
+            ready!(body.poll_prepare(context))?;
+            let written = body.poll_write(&mut self.stream, context);
+            ready!(self.note_written(context, written))?;
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -13,15 +13,15 @@ use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_se
 use actix_web::body::BoxBody;
 use actix_web::dev::AppConfig;
 use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Instrument, debug_span, info};
 
 use super::call::Call;
 use super::connection::{Connection, ConnectionState, Patience};
+use super::direct::{DirectBody, Socket};
 use super::error::ApiError;
 use super::extract::body::{Body, Refusal};
 use super::forwarded::Forwarded;
@@ -89,7 +89,7 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
 }
 
 /// Answers the requests of a connection.
-fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+fn http<S: Socket + 'static>(
     state: Data<State>,
     stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<(S, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
@@ -116,8 +116,9 @@ fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     let started = Instant::now();
-    let connection: Option<&Rc<ConnectionState>> = request.conn_data();
-    let _answering = connection.map(ConnectionState::answer);
+    let connection: Option<Rc<ConnectionState>> = request.conn_data().cloned();
+    let _answering = connection.as_ref().map(ConnectionState::answer);
+    let is_head = *request.method() == Method::HEAD;
     let line = format!("{} {}", request.method(), request.path());
     let forwarded = read_forwarded(&request, &state);
     let client = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
@@ -127,7 +128,10 @@ async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> H
     let response = respond(request, forwarded, payload, state, &line).instrument(span).await;
     let status = response.status().as_u16();
     info!(status, client, seconds = started.elapsed().as_secs_f64(), "{line}");
-    response
+    match connection {
+        Some(connection) if !is_head => DirectBody::send_bytes(connection, response),
+        _ => response,
+    }
 }
 
 /// What trusted proxies say of the request.

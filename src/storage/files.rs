@@ -148,6 +148,15 @@ pub trait StoredFile: Send {
 
     /// Reads the bytes of `range`, which must lie within the file.
     async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError>;
+
+    /// The file itself, if it is one of the local file system, for those who need not read it to send it.
+    fn local_file(&self) -> Option<Arc<dyn LocalFile>>;
+}
+
+/// A file of the local file system, as long as it is open.
+pub trait LocalFile: Send + Sync {
+    /// The file.
+    fn file(&self) -> &std::fs::File;
 }
 
 /// The bytes of a range of a file in pieces, each read when the one before it has been taken. `piece` tells the size of

@@ -17,6 +17,7 @@ use crate::domain::file::{FileError, FileView, FoundFile};
 use crate::domain::mirror_view::{FileOrigin, UpstreamFile};
 use crate::domain::quote;
 use crate::http::call::Call;
+use crate::http::direct::DirectBody;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::negotiate::has_etag;
@@ -147,6 +148,9 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
         return Ok(response.body(slice(&content, &range)));
     }
     let content = call.registry().open_content(link).await?;
+    if let (Some(connection), Some(file)) = (call.direct_connection(), content.local_file()) {
+        return Ok(DirectBody::send_file(connection, &mut response, file, range));
+    }
     let length = range.end - range.start;
     let mut share = call.state.pieces.begin();
     let pieces = read_pieces(content, range, move || share.next());

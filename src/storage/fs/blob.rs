@@ -13,13 +13,12 @@ use tokio::task::spawn_blocking;
 use super::buffers::Buffers;
 use super::descriptors::{OpenFile, Permit};
 use crate::storage::StorageError;
-use crate::storage::files::StoredFile;
+use crate::storage::files::{LocalFile, StoredFile};
 
 /// A content of a directory store, opened for reading.
 pub(super) struct DirectoryFile {
     buffers: Arc<Buffers>,
-    /// Away while a read is under way.
-    file: Option<OpenFile>,
+    file: Arc<OpenFile>,
     size: u64,
 }
 
@@ -32,8 +31,8 @@ impl DirectoryFile {
     ) -> Result<Option<Self>, StorageError> {
         match OpenFile::open(path, permit) {
             Ok(file) => {
-                let size = file.metadata()?.len();
-                Ok(Some(Self { buffers, file: Some(file), size }))
+                let size = file.file().metadata()?.len();
+                Ok(Some(Self { buffers, file: Arc::new(file), size }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -48,16 +47,18 @@ impl StoredFile for DirectoryFile {
     }
 
     async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StorageError> {
-        let file = self.file.take().ok_or(StorageError::Closed)?;
+        let file = Arc::clone(&self.file);
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         // Where it will be freed: allocators keep what other threads give back.
         let mut buffer = self.buffers.take(length);
-        let (file, bytes) = spawn_blocking(move || {
-            file.read_exact_at(buffer.as_mut(), range.start)?;
-            Ok::<_, StorageError>((file, buffer.freeze()))
+        spawn_blocking(move || {
+            file.file().read_exact_at(buffer.as_mut(), range.start)?;
+            Ok(buffer.freeze())
         })
-        .await??;
-        self.file = Some(file);
-        Ok(bytes)
+        .await?
+    }
+
+    fn local_file(&self) -> Option<Arc<dyn LocalFile>> {
+        Some(Arc::clone(&self.file) as Arc<dyn LocalFile>)
     }
 }

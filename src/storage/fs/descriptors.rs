@@ -4,13 +4,13 @@
 //! that cannot be opened would be an error.
 
 use std::fs::File;
-use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::storage::StorageError;
+use crate::storage::files::LocalFile;
 
 /// The descriptors of a store.
 pub(super) struct Descriptors(Arc<Semaphore>);
@@ -46,10 +46,8 @@ impl OpenFile {
     }
 }
 
-impl Deref for OpenFile {
-    type Target = File;
-
-    fn deref(&self) -> &File {
+impl LocalFile for OpenFile {
+    fn file(&self) -> &File {
         &self.file
     }
 }

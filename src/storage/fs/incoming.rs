@@ -20,7 +20,7 @@ use super::lease::Leases;
 use super::received::DirectoryReceivedFile;
 use crate::pep::digest::FileHasher;
 use crate::storage::StorageError;
-use crate::storage::files::{ArrivingFile, IncomingFile, ReceivedFile};
+use crate::storage::files::{ArrivingFile, IncomingFile, LocalFile, ReceivedFile};
 
 /// An [`IncomingFile`] of a directory store.
 pub(super) struct DirectoryIncomingFile {
@@ -103,7 +103,7 @@ impl DirectoryIncomingFile {
 impl Written {
     /// Blocks.
     fn write_gathered(&mut self) -> Result<(), StorageError> {
-        (&**self.file).write_all(&self.gathered)?;
+        self.file.file().write_all(&self.gathered)?;
         self.hasher.update(&self.gathered);
         self.size += self.gathered.len() as u64;
         self.gathered.clear();
@@ -168,7 +168,7 @@ impl ArrivingFile for DirectoryArrivingFile {
         // Where it will be freed: allocators keep what other threads give back.
         let mut bytes = vec![0; length];
         spawn_blocking(move || {
-            file.read_exact_at(&mut bytes, range.start)?;
+            file.file().read_exact_at(&mut bytes, range.start)?;
             Ok(Bytes::from(bytes))
         })
         .await?

@@ -13,7 +13,7 @@ use super::lease::{DirectoryLease, Leases};
 use super::{Layout, sync_directory};
 use crate::pep::digest::FileDigests;
 use crate::storage::StorageError;
-use crate::storage::files::{Lease, ReceivedFile, References};
+use crate::storage::files::{Lease, LocalFile, ReceivedFile, References};
 
 /// A content in the `incoming` directory.
 pub(super) struct DirectoryReceivedFile {
@@ -62,7 +62,7 @@ impl DirectoryReceivedFile {
         let target = self.layout.file(&sha256);
         File::create(self.layout.mark(&sha256))?;
         // Also over a content that is there already: it is the same, unless it was damaged, which this mends.
-        self.file.sync_all()?;
+        self.file.file().sync_all()?;
         self.path.persist(&target).map_err(|error| error.error)?;
         Ok(sync_directory(&self.layout.shard(&sha256))?)
     }
