@@ -62,6 +62,7 @@ soak: build venvs
 		BACKUP_KILLS=50 FSCK_KILLS=20 CRASHES=200 \
 		../$(PYTEST) -n 2 --dist loadfile test_large_upload.py test_crash.py test_crash_loop.py test_sequences.py \
 		test_mirror_load.py test_takeover.py test_dumps.py test_backup_trouble.py test_fsck_repair_records.py
+	cd compat-tests && SOAK_MINUTES=60 ../$(PYTEST) -s test_soak.py
 	$(MAKE) fuzz
 
 # Each parser of foreign bytes for this many seconds. Needs a nightly toolchain.

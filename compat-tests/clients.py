@@ -16,10 +16,14 @@ VENVS = REPOSITORY / ".venvs"
 
 
 class Shell:
-    """A user at a terminal: a home directory of its own, and the clients with nobody's settings but that home's."""
+    """A user at a terminal: a home directory of its own, and the clients with nobody's settings but that home's.
 
-    def __init__(self, home: Path):
+    What the clients say is printed, unless there is to be so much of it that it is to be seen on failure only.
+    """
+
+    def __init__(self, home: Path, *, silent: bool = False):
         self.home = home
+        self.silent = silent
         self.home.mkdir(parents=True, exist_ok=True)
         self.env = {
             "PATH": f"{VENVS / 'clients/bin'}:/usr/bin:/bin",
@@ -64,7 +68,8 @@ class Shell:
             timeout=300,
         )
         shown = f"$ {Path(program).name} {' '.join(map(str, arguments))}\n{done.stdout}"
-        print(shown)
+        if not self.silent:
+            print(shown)
         assert done.returncode == code, f"exit status {done.returncode}, not {code}:\n{shown}"
         return done.stdout
 

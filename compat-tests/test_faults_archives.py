@@ -18,9 +18,10 @@ import pytest
 from faults import archives
 from faults.archives import ACCEPTED, METADATA, SDIST, TEXT, WHEEL, WHEELS, wheel
 from faults.clients import Connection, Raw, authorization, upload
-from faults.held import MIB, Growth, Held, does_not_add_up, gives_back
+from faults.held import MIB, Held, does_not_add_up, gives_back
 from faults.place import Place
 from harness import DEADLINE, Server, wait_until
+from memory import Growth
 from serverdirs import sound
 
 pytestmark = pytest.mark.ours

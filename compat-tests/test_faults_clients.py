@@ -13,9 +13,10 @@ import pytest
 
 import packages
 from faults.clients import BOUNDARY, Connection, Raw, authorization, crowd, json_request, upload
-from faults.held import MIB, Growth, Held, does_not_add_up, gives_back
+from faults.held import MIB, Held, does_not_add_up, gives_back
 from faults.place import Place
 from harness import Index, Server, expect_uploaded, wait_until
+from memory import Growth
 
 pytestmark = pytest.mark.ours
 

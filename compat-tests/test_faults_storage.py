@@ -182,11 +182,12 @@ FILE_FAULTS = {
     "full": (Fault("write", INCOMING, errno.ENOSPC), FULL),
     "quota": (Fault("write", INCOMING, errno.EDQUOT), FULL),
     "not written": (Fault("write", INCOMING, errno.EIO), FAILED),
-    "not synced": (Fault("fsync", INCOMING, errno.EIO), FAILED),
-    "full when synced": (Fault("fsync", INCOMING, errno.ENOSPC), FULL),
+    "not synced": (Fault("fsync", FILES, errno.EIO), FAILED),
+    "full when synced": (Fault("fsync", FILES, errno.ENOSPC), FULL),
     "no room for the mark": (Fault("create", MARKS, errno.ENOSPC), FULL),
     "not marked": (Fault("create", MARKS, errno.EIO), FAILED),
-    "directory not synced": (Fault("fsync", FILES, errno.EIO), FAILED),
+    "content or name not synced": (Fault("fsync", FILES, errno.EIO, count=1), FAILED),
+    "the other one not synced": (Fault("fsync", FILES, errno.EIO, skip=1, count=1), FAILED),
     "read-only": (Fault("create", "/data/", errno.EROFS), FAILED),
 }
 

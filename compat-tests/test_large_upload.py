@@ -6,16 +6,15 @@ COMPAT_LARGE_MIB sets the size (600 by default).
 import hashlib
 import http.client
 import os
-import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from harness import Server, forge_token
+from memory import memory_mib
 
 SIZE_MIB = int(os.environ.get("COMPAT_LARGE_MIB", "600"))
-MEMORY_LIMIT_KIB = 150 * 1024
+MEMORY_LIMIT_MIB = 150
 MIB = 1024 * 1024
 
 
@@ -24,11 +23,6 @@ def content() -> Iterator[bytes]:
     filling = os.urandom(4096) + bytes(MIB - 4096 - 8)
     for number in range(SIZE_MIB):
         yield number.to_bytes(8, "big") + filling
-
-
-def peak_memory_kib(pid: int) -> int:
-    """The most memory that a process has ever had."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
 
 
 def test_large_file(new_server: Callable[..., Server]) -> None:
@@ -77,4 +71,4 @@ def test_large_file(new_server: Callable[..., Server]) -> None:
         for block in download.iter_content(MIB):
             received.update(block)
     assert received.hexdigest() == digest.hexdigest()
-    assert peak_memory_kib(server.process.pid) < MEMORY_LIMIT_KIB
+    assert memory_mib(server.process.pid, "VmHWM") < MEMORY_LIMIT_MIB

@@ -23,6 +23,7 @@ import pytest
 import requests
 
 from harness import DEADLINE, Index, Server, wait_until
+from memory import Growth
 from upstream import Catalogue, FakeUpstream, File, Generated, Project
 
 KIB, MIB = 1024, 1024 * 1024
@@ -50,37 +51,6 @@ def upstream() -> Iterator[FakeUpstream]:
 def mirror_of(server: Server, upstream: FakeUpstream, **settings: object) -> Index:
     """A new mirror of the upstream, of a new user."""
     return server.new_index("mirror", type="mirror", mirror_url=upstream.url, **settings)
-
-
-# What a process occupies
-
-
-def memory_mib(pid: int, what: str = "VmRSS") -> float:
-    """The memory of a process in MiB: what it has now, or with ``VmHWM`` the most it has had."""
-    return int(re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / KIB
-
-
-def forget_peak(pid: int) -> None:
-    """Lets ``VmHWM`` begin anew with what the process has now."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-@dataclass
-class Growth:
-    """By how much a process grew at the most, in MiB, since this was made."""
-
-    pid: int
-    before: float = 0
-
-    def __post_init__(self) -> None:
-        forget_peak(self.pid)
-        self.before = memory_mib(self.pid)
-
-    def most(self) -> float:
-        return memory_mib(self.pid, "VmHWM") - self.before
-
-    def now(self) -> float:
-        return memory_mib(self.pid) - self.before
 
 
 # Many clients in one process
@@ -209,7 +179,7 @@ def download_by_all(server: Server, upstream: FakeUpstream, clients: int, mib: i
     path = server.simple(mirror, "large")[file.filename]["url"].removeprefix(server.url)
 
     crowd = [Client(path, content, hashed=number < HASHED) for number in range(clients)]
-    growth = Growth(server.process.pid)
+    growth = Growth(server)
     with upstream.hold(file.path) as gate:
 
         def all_asked() -> None:
@@ -303,7 +273,7 @@ def warm_up(server: Server) -> None:
 def list_all_names(server: Server, upstream: FakeUpstream, mirror: Index, catalogue: Catalogue) -> Names:
     """Reads the long list for the first time and once more, and asks for single names."""
     warm_up(server)
-    growth = Growth(server.process.pid)
+    growth = Growth(server)
     answer = http.client.HTTPConnection("127.0.0.1", server.port, timeout=4 * DEADLINE)
     answer.request("GET", f"/{mirror.name}/+simple/", headers={"Accept": JSON_PAGE})
     response = answer.getresponse()
@@ -352,7 +322,7 @@ def test_very_many_names(new_server: Callable[..., Server], upstream: FakeUpstre
 
     upstream.stop()
     server.restart()
-    growth = Growth(server.process.pid)
+    growth = Growth(server)
     expect_all(listed_names(server, mirror), catalogue)
     # Neither the list nor what it says of names has expired.
     questions(server, mirror, 10)

@@ -1,4 +1,4 @@
-"""What a server holds: descriptors, memory, files that are on their way."""
+"""What a server holds: descriptors, files that are on their way, and memory that does not add up."""
 
 from __future__ import annotations
 
@@ -11,31 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import Server
+from memory import memory_mib
 
-KIB, MIB = 1024, 1024 * 1024
+MIB = 1024 * 1024
 PATIENCE = 2.0
 ROUNDS = 50
 WITHOUT_RECORD = 4
-
-
-def memory_mib(pid: int, what: str = "VmRSS") -> float:
-    """The memory of a process in MiB: what it has now, or with ``VmHWM`` the most it has had."""
-    return int(re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / KIB
-
-
-class Growth:
-    """By how much a process grows from now on, in MiB."""
-
-    def __init__(self, server: Server):
-        self.pid = server.process.pid
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-        self.before = memory_mib(self.pid)
-
-    def most(self) -> float:
-        return memory_mib(self.pid, "VmHWM") - self.before
-
-    def now(self) -> float:
-        return memory_mib(self.pid) - self.before
 
 
 def does_not_add_up(server: Server, work: Callable[[], None]) -> None:

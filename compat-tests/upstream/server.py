@@ -65,6 +65,8 @@ class HttpServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(THREAD_SECONDS)
         self._thread = self._loop = None
+        # A process that is just being started by another thread may have a copy, which must not listen on.
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._socket = _bound(self.port)
 

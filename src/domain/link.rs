@@ -18,7 +18,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn of(received: &dyn ReceivedFile) -> Self {
-        Self { sha256: received.digests().sha256, size: received.size() }
+        Self { sha256: received.sha256(), size: received.size() }
     }
 }
 

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
+
 use super::acl::Caller;
 use super::index::find_index;
 use super::index_config::{IndexConfig, IndexKind};
 use super::link::{Content, Placement, find_link, judge_placement, put_link, uploaded_link};
 use super::python;
 use super::registry::{Decision, Registry};
-use super::upload_form::{NewRelease, UploadError, UploadForm, check_digests, check_form};
+use super::upload_form::{ClaimedDigest, NewRelease, UploadError, UploadForm, check_form};
 use crate::archive::{self, Limits};
 use crate::pep::digest::Sha256;
 use crate::pep::filename;
@@ -88,8 +90,8 @@ impl Registry {
     ) -> Result<UploadOutcome, UploadError> {
         let file = file.ok_or(UploadError::NoFile)?;
         let release = check_form(form, &file.name)?;
-        check_digests(form, file.received.digests())?;
-        let (received, core_metadata) = self.inspect_archive(&file.name, file.received).await?;
+        let received = Self::check_digest(form, file.received).await?;
+        let (received, core_metadata) = self.inspect_archive(&file.name, received).await?;
         let distribution = Distribution {
             release,
             file_name: file.name.into(),
@@ -162,6 +164,19 @@ impl Registry {
         Err(if caller.name().is_some() { UploadError::Forbidden } else { UploadError::Unauthenticated })
     }
 
+    /// Compares a file with what its form says of it.
+    async fn check_digest(
+        form: &UploadForm,
+        received: Box<dyn ReceivedFile>,
+    ) -> Result<Box<dyn ReceivedFile>, UploadError> {
+        let Some(claim) = ClaimedDigest::of(form) else { return Ok(received) };
+        if !claim.takes_long() {
+            return claim.check(received.as_ref()).map(|()| received);
+        }
+        let checking = spawn_blocking(move || claim.check(received.as_ref()).map(|()| received));
+        checking.await.map_err(StorageError::from)?
+    }
+
     /// Looks into an archive, on a thread that may block: a zip must be readable, and a wheel's core metadata are
     /// taken out.
     async fn inspect_archive(
@@ -173,7 +188,7 @@ impl Registry {
             return Ok((received, None));
         }
         let (name, limits) = (file_name.to_owned(), self.limits.archive);
-        let inspected = tokio::task::spawn_blocking(move || {
+        let inspected = spawn_blocking(move || {
             let core_metadata = inspect_zip(&name, received.as_ref(), &limits)?;
             Ok((received, core_metadata))
         });

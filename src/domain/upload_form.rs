@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::python;
 use crate::archive::ArchiveError;
-use crate::pep::digest::FileDigests;
+use crate::pep::digest::NamedHasher;
 use crate::pep::filename::{self, ArchiveKind, FileNameError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::{NameError, ProjectName};
 use crate::storage::StorageError;
+use crate::storage::files::ReceivedFile;
 use crate::storage::meta::{ExistingMetadata, Operation};
 use crate::storage::model::IndexName;
 
@@ -191,27 +192,54 @@ pub fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<st
     Ok((project, version.into()))
 }
 
-/// Compares the digests that the form names with the file's own. Empty ones are passed over.
-pub(super) fn check_digests(form: &UploadForm, digests: &FileDigests) -> Result<(), UploadError> {
-    let sha256 = digests.sha256.to_string();
-    for (field, right) in
-        [("sha256_digest", &sha256), ("blake2_256_digest", &digests.blake2_256), ("md5_digest", &digests.md5)]
-    {
-        match form.get(field) {
+/// What a form says that the hash of its file is: by the best of the hashes that it names, since what SHA-256 says leaves
+/// nothing to the others.
+pub(super) struct ClaimedDigest {
+    field: &'static str,
+    sent: String,
+    /// How it is computed; `None` for the one that is known already.
+    hasher: Option<NamedHasher>,
+}
+
+impl ClaimedDigest {
+    /// The claim of a form; empty fields are passed over.
+    pub(super) fn of(form: &UploadForm) -> Option<Self> {
+        let claim = |field: &'static str, hasher| {
+            let sent = form.get(field).filter(|sent| !sent.is_empty())?.to_owned();
+            Some(Self { field, sent, hasher })
+        };
+        claim("sha256_digest", None)
             // distutils sends BLAKE2b with its full 64 bytes under this name; sha256_digest comes along with it.
-            Some(sent) if field == "blake2_256_digest" && sent.len() == FULL_BLAKE2_DIGITS => {}
-            Some(sent) if !sent.is_empty() && !sent.eq_ignore_ascii_case(right) => {
-                return Err(UploadError::WrongDigest { field, sent: python::quote(sent) });
-            }
-            _ => {}
-        }
+            .or_else(|| {
+                let claim = claim("blake2_256_digest", Some(NamedHasher::blake2_256()))?;
+                (claim.sent.len() != FULL_BLAKE2_DIGITS).then_some(claim)
+            })
+            .or_else(|| claim("md5_digest", Some(NamedHasher::md5())))
     }
-    Ok(())
+
+    /// Whether the whole file must be read to see if the claim is right, which blocks.
+    pub(super) fn takes_long(&self) -> bool {
+        self.hasher.is_some()
+    }
+
+    /// An error if the file has another hash.
+    pub(super) fn check(self, received: &dyn ReceivedFile) -> Result<(), UploadError> {
+        let right = match self.hasher {
+            None => received.sha256().to_string(),
+            Some(hasher) => hasher.of(received.open()?).map_err(StorageError::from)?,
+        };
+        if self.sent.eq_ignore_ascii_case(&right) {
+            return Ok(());
+        }
+        Err(UploadError::WrongDigest { field: self.field, sent: python::quote(&self.sent) })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pep::digest::Sha256;
+    use crate::storage::files::{Lease, References};
 
     fn form(fields: &[(&str, &str)]) -> UploadForm {
         UploadForm { fields: fields.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect() }
@@ -244,19 +272,52 @@ mod tests {
         assert!(matches!(error, UploadError::FileName(_)), "{error}");
     }
 
+    /// A content that has arrived.
+    struct Arrived(&'static [u8]);
+
+    #[async_trait::async_trait]
+    impl ReceivedFile for Arrived {
+        fn sha256(&self) -> Sha256 {
+            Sha256::of(self.0)
+        }
+
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn open(&self) -> Result<std::fs::File, StorageError> {
+            let mut file = tempfile::tempfile()?;
+            std::io::Write::write_all(&mut file, self.0)?;
+            std::io::Seek::rewind(&mut file)?;
+            Ok(file)
+        }
+
+        async fn keep(self: Box<Self>, _: &dyn References) -> Result<Box<dyn Lease>, StorageError> {
+            Err(StorageError::Closed)
+        }
+    }
+
     #[test]
-    fn digests_must_be_the_files_own() {
-        let mut hasher = crate::pep::digest::FileHasher::default();
-        hasher.update(b"abc");
-        let digests = hasher.finish();
-        let right = form(&[
-            ("md5_digest", "900150983CD24FB0D6963F7D28E17F72"),
-            ("sha256_digest", &digests.sha256.to_string()),
-            ("blake2_256_digest", ""),
-        ]);
-        assert!(check_digests(&right, &digests).is_ok());
-        assert!(check_digests(&form(&[("blake2_256_digest", &"a".repeat(128))]), &digests).is_ok());
-        let error = check_digests(&form(&[("md5_digest", "bad")]), &digests).unwrap_err();
-        assert_eq!(error.to_string(), "md5_digest 'bad' does not match the uploaded file");
+    fn the_best_digest_must_be_the_files_own() {
+        let check = |fields: &[(&str, &str)]| {
+            let claim = ClaimedDigest::of(&form(fields));
+            claim.map_or(Ok(()), |claim| claim.check(&Arrived(b"abc"))).map_err(|error| error.to_string())
+        };
+        let sha256 = Sha256::of(b"abc").to_string();
+        let blake2 = "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319";
+        let md5 = "900150983CD24FB0D6963F7D28E17F72";
+        let refused =
+            |field: &str, sent: &str| Err(format!("{field} '{sent}' does not match the uploaded file"));
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&[("sha256_digest", &sha256), ("md5_digest", "bad")]), Ok(()));
+        assert_eq!(check(&[("sha256_digest", "bad"), ("md5_digest", md5)]), refused("sha256_digest", "bad"));
+        assert_eq!(check(&[("sha256_digest", ""), ("blake2_256_digest", blake2)]), Ok(()));
+        assert_eq!(check(&[("blake2_256_digest", "bad")]), refused("blake2_256_digest", "bad"));
+        let full = "a".repeat(FULL_BLAKE2_DIGITS);
+        assert_eq!(check(&[("blake2_256_digest", &full), ("md5_digest", md5)]), Ok(()));
+        assert_eq!(
+            check(&[("blake2_256_digest", &full), ("md5_digest", "bad")]),
+            refused("md5_digest", "bad")
+        );
     }
 }

@@ -175,7 +175,7 @@ impl Repair<'_> {
             incoming.write(piece).await?;
         }
         let received = incoming.finish().await?;
-        let sha256 = received.digests().sha256;
+        let sha256 = received.sha256();
         if !lost.contains_key(&sha256) {
             return Ok(None);
         }

@@ -157,7 +157,7 @@ impl Fetch<'_> {
         let now = self.mirrors.clock.now();
         let (received, core_metadata) = self.read_core_metadata(received).await.map_err(storage)?;
         let content = FetchedContent {
-            sha256: received.digests().sha256,
+            sha256: received.sha256(),
             size: received.size(),
             modified: modified.unwrap_or(now),
         };

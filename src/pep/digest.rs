@@ -1,6 +1,7 @@
 //! Named hash values, as they appear in links, forms and file names.
 
 use std::fmt;
+use std::io::Read;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -92,42 +93,24 @@ impl<'de> Deserialize<'de> for Sha256 {
     }
 }
 
-/// The three hashes that uploading tools send along with a file, in lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileDigests {
-    /// The hash that names the file in this server.
-    pub sha256: Sha256,
-    /// Sent by old distutils, poetry and hatch.
-    pub md5: String,
-    /// BLAKE2b with 32 bytes, sent by twine and uv.
-    pub blake2_256: String,
-}
-
-/// Computes [`FileDigests`] piece by piece.
+/// Computes a [`Sha256`] piece by piece.
 #[derive(Clone, Default)]
-pub struct FileHasher {
-    sha256: sha2::Sha256,
-    md5: md5::Md5,
-    blake2_256: blake2::Blake2b<blake2::digest::consts::U32>,
-}
+pub struct Sha256Hasher(sha2::Sha256);
 
-impl FileHasher {
-    /// Takes the next piece of the file.
+impl Sha256Hasher {
+    /// Takes the next piece.
     pub fn update(&mut self, piece: &[u8]) {
-        Digest::update(&mut self.sha256, piece);
-        md5::Digest::update(&mut self.md5, piece);
-        blake2::Digest::update(&mut self.blake2_256, piece);
+        Digest::update(&mut self.0, piece);
     }
 
-    /// The hashes of all pieces.
-    pub fn finish(self) -> FileDigests {
-        FileDigests {
-            sha256: Sha256(self.sha256.finalize().into()),
-            md5: hex::encode(md5::Digest::finalize(self.md5)),
-            blake2_256: hex::encode(blake2::Digest::finalize(self.blake2_256)),
-        }
+    /// The hash of all pieces.
+    pub fn finish(self) -> Sha256 {
+        Sha256(self.0.finalize().into())
     }
 }
+
+/// How much is read at once for a hash, in bytes.
+const READ_BUFFER: usize = 256 * 1024;
 
 /// A hash that is chosen by its name, as simple pages name it.
 pub struct NamedHasher(Box<dyn DynDigest + Send>);
@@ -148,6 +131,16 @@ impl NamedHasher {
         }))
     }
 
+    /// BLAKE2b with 32 bytes, which uploading tools send along.
+    pub fn blake2_256() -> Self {
+        Self(Box::<blake2::Blake2b<blake2::digest::consts::U32>>::default())
+    }
+
+    /// MD5, which old ones send along.
+    pub fn md5() -> Self {
+        Self(Box::<md5::Md5>::default())
+    }
+
     /// SHA-256.
     pub fn sha256() -> Self {
         Self(Box::<sha2::Sha256>::default())
@@ -156,6 +149,17 @@ impl NamedHasher {
     /// Takes the next piece.
     pub fn update(&mut self, piece: &[u8]) {
         self.0.update(piece);
+    }
+
+    /// The hash of all that can be read, in lower-case hexadecimal digits. Blocks.
+    pub fn of(mut self, mut source: impl Read) -> std::io::Result<String> {
+        let mut buffer = vec![0; READ_BUFFER];
+        loop {
+            match source.read(&mut buffer)? {
+                0 => return Ok(self.finish()),
+                count => self.update(&buffer[..count]),
+            }
+        }
     }
 
     /// The hash of all pieces, in lower-case hexadecimal digits.
@@ -201,12 +205,14 @@ mod tests {
 
     #[test]
     fn digests_in_pieces_equal_the_published_vectors() {
-        let mut hasher = FileHasher::default();
+        let mut hasher = Sha256Hasher::default();
         hasher.update(b"a");
         hasher.update(b"bc");
-        let digests = hasher.finish();
-        assert_eq!(digests.sha256, Sha256::of(b"abc"));
-        assert_eq!(digests.md5, "900150983cd24fb0d6963f7d28e17f72");
-        assert_eq!(digests.blake2_256, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+        assert_eq!(hasher.finish(), Sha256::of(b"abc"));
+        assert_eq!(NamedHasher::md5().of(&b"abc"[..]).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(
+            NamedHasher::blake2_256().of(&b"abc"[..]).unwrap(),
+            "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"
+        );
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, try_unfold};
 
 use super::StorageError;
-use crate::pep::digest::{FileDigests, Sha256};
+use crate::pep::digest::Sha256;
 
 /// File contents, each kept once under its SHA-256.
 #[async_trait]
@@ -124,8 +124,8 @@ pub trait ArrivingFile: Send + Sync {
 /// A content that has arrived whole but is not kept yet. Dropping it leaves nothing behind.
 #[async_trait]
 pub trait ReceivedFile: Send + Sync {
-    /// Its hashes.
-    fn digests(&self) -> &FileDigests;
+    /// Its hash.
+    fn sha256(&self) -> Sha256;
 
     /// Its size in bytes.
     fn size(&self) -> u64;

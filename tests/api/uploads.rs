@@ -108,7 +108,10 @@ async fn nothing_is_kept_of_a_refused_upload() {
     let before = server.serial().await;
     for (form, status_line) in [
         (with("sha256_digest", "00"), "400 sha256_digest '00' does not match the uploaded file"),
-        (with("md5_digest", "bad"), "400 md5_digest 'bad' does not match the uploaded file"),
+        (
+            with("md5_digest", "bad").without("sha256_digest"),
+            "400 md5_digest 'bad' does not match the uploaded file",
+        ),
         (with("version", "2.0"), "400 filename 'demo-1.0.tar.gz' does not contain version '2.0'"),
         (with("name", "other"), "400 filename 'demo-1.0.tar.gz' does not match project name 'other'"),
         (with(":action", "dance"), "400 action 'dance' not supported"),

@@ -15,12 +15,7 @@ pub(crate) async fn a_content_can_be_looked_at_before_it_is_kept(place: &dyn Pla
     let store = place.open().await;
     let received = receive(store.as_ref(), "abc").await;
     assert_eq!(received.size(), 3);
-    assert_eq!(received.digests().sha256, Sha256::of(b"abc"));
-    assert_eq!(received.digests().md5, "900150983cd24fb0d6963f7d28e17f72");
-    assert_eq!(
-        received.digests().blake2_256,
-        "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"
-    );
+    assert_eq!(received.sha256(), Sha256::of(b"abc"));
     // Each opening starts at the start.
     for _ in 0..2 {
         let mut text = String::new();
@@ -109,7 +104,7 @@ pub(crate) async fn many_contents_arrive_at_once(place: &dyn Place) {
             barrier.wait().await;
             incoming.write(Bytes::from_static(b"end")).await.unwrap();
             let received = incoming.finish().await.unwrap();
-            assert_eq!(received.digests().sha256, Sha256::of(format!("{content}end").as_bytes()));
+            assert_eq!(received.sha256(), Sha256::of(format!("{content}end").as_bytes()));
         }
     });
     join_all(all).await;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use wheelhouse::pep::digest::{FileHasher, Sha256};
+use wheelhouse::pep::digest::Sha256;
 use wheelhouse::storage::files::AllNamed;
 
 use crate::support::Place;
@@ -33,9 +33,7 @@ pub(crate) fn digests_are_right_for_pieces_of_any_size<P: Place>(new_place: impl
                 rest = after;
             }
             let received = incoming.finish().await.unwrap();
-            let mut hasher = FileHasher::default();
-            hasher.update(&content);
-            assert_eq!(*received.digests(), hasher.finish());
+            assert_eq!(received.sha256(), Sha256::of(&content));
             assert_eq!(received.size(), total as u64);
             received.keep(&AllNamed).await.unwrap().confirm().await.unwrap();
             let mut file = store.open(&Sha256::of(&content)).await.unwrap().unwrap();

@@ -24,7 +24,7 @@ pub(crate) async fn a_kept_content_is_read_in_ranges(place: &dyn Place) {
 pub(crate) async fn an_empty_content_is_one(place: &dyn Place) {
     let store = place.open().await;
     let received = store.receive().await.unwrap().finish().await.unwrap();
-    assert_eq!((received.size(), received.digests().sha256), (0, Sha256::of(b"")));
+    assert_eq!((received.size(), received.sha256()), (0, Sha256::of(b"")));
     received.keep(&AllNamed).await.unwrap().confirm().await.unwrap();
     assert_there(store.as_ref(), "").await;
 }

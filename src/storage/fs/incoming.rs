@@ -18,7 +18,7 @@ use super::Layout;
 use super::descriptors::{OpenFile, Permit};
 use super::lease::Leases;
 use super::received::DirectoryReceivedFile;
-use crate::pep::digest::FileHasher;
+use crate::pep::digest::Sha256Hasher;
 use crate::storage::StorageError;
 use crate::storage::files::{ArrivingFile, IncomingFile, LocalFile, ReceivedFile};
 
@@ -49,7 +49,7 @@ struct Written {
     path: TempPath,
     /// What comes next. It is copied, as small pieces may be parts of large buffers.
     gathered: Vec<u8>,
-    hasher: FileHasher,
+    hasher: Sha256Hasher,
     size: u64,
 }
 
@@ -65,7 +65,7 @@ impl DirectoryIncomingFile {
             let (file, path) = NamedTempFile::new_in(directory)?.into_parts();
             let file = Arc::new(OpenFile::new(file, permit));
             let written =
-                Written { file, path, gathered: Vec::new(), hasher: FileHasher::default(), size: 0 };
+                Written { file, path, gathered: Vec::new(), hasher: Sha256Hasher::default(), size: 0 };
             Ok::<_, StorageError>(Box::new(written))
         });
         // Waited for here already, so that a full disk is told before the client has sent its file.
@@ -153,7 +153,7 @@ impl IncomingFile for DirectoryIncomingFile {
         self.start_writing(written);
         let Written { file, path, hasher, size, .. } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
-        Ok(Box::new(DirectoryReceivedFile { layout, leases, file, path, digests: hasher.finish(), size }))
+        Ok(Box::new(DirectoryReceivedFile { layout, leases, file, path, sha256: hasher.finish(), size }))
     }
 }
 

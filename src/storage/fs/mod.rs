@@ -7,8 +7,8 @@
 //! damaged/ab12…       contents that have not their hash any more, taken out by a repair
 //! ```
 //!
-//! A content is written to `incoming`, synced, marked, renamed to its place, and the directory synced. The mark goes
-//! when the commit is made. Nothing is ever changed in place, so a content in `files` is always whole.
+//! A content is written to `incoming`, marked, renamed to its place, and synced with its name. The mark goes when the
+//! commit is made. Nothing is ever changed in place, so a content in `files` is always whole, unless it is marked.
 
 mod blob;
 mod buffers;

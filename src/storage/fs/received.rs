@@ -1,6 +1,7 @@
 //! Contents that have arrived and wait for a decision.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use tracing::warn;
 use super::descriptors::OpenFile;
 use super::lease::{DirectoryLease, Leases};
 use super::{Layout, sync_directory};
-use crate::pep::digest::FileDigests;
+use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::{Lease, LocalFile, ReceivedFile, References};
 
@@ -21,14 +22,14 @@ pub(super) struct DirectoryReceivedFile {
     pub(super) leases: Arc<Leases>,
     pub(super) file: Arc<OpenFile>,
     pub(super) path: TempPath,
-    pub(super) digests: FileDigests,
+    pub(super) sha256: Sha256,
     pub(super) size: u64,
 }
 
 #[async_trait]
 impl ReceivedFile for DirectoryReceivedFile {
-    fn digests(&self) -> &FileDigests {
-        &self.digests
+    fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 
     fn size(&self) -> u64 {
@@ -40,11 +41,11 @@ impl ReceivedFile for DirectoryReceivedFile {
     }
 
     async fn keep(self: Box<Self>, references: &dyn References) -> Result<Box<dyn Lease>, StorageError> {
-        let sha256 = self.digests.sha256;
+        let sha256 = self.sha256;
         let layout = Arc::clone(&self.layout);
         let lease =
             Box::new(DirectoryLease::new(Arc::clone(&self.leases), Arc::clone(&layout), sha256).await);
-        match spawn_blocking(move || (*self).keep_blocking()).await? {
+        match self.place_and_sync().await {
             Ok(()) => Ok(lease),
             Err(error) => {
                 if let Err(cause) = lease.discard(references).await {
@@ -57,13 +58,30 @@ impl ReceivedFile for DirectoryReceivedFile {
 }
 
 impl DirectoryReceivedFile {
-    fn keep_blocking(self) -> Result<(), StorageError> {
-        let sha256 = self.digests.sha256;
-        let target = self.layout.file(&sha256);
-        File::create(self.layout.mark(&sha256))?;
-        // Also over a content that is there already: it is the same, unless it was damaged, which this mends.
-        self.file.file().sync_all()?;
-        self.path.persist(&target).map_err(|error| error.error)?;
-        Ok(sync_directory(&self.layout.shard(&sha256))?)
+    async fn place_and_sync(self: Box<Self>) -> Result<(), StorageError> {
+        let shard = self.layout.shard(&self.sha256);
+        let file = spawn_blocking(move || self.place()).await??;
+        // At the same time, as each waits for the disk.
+        let content = spawn_blocking(move || file.file().sync_all());
+        let name = spawn_blocking(move || sync_directory(&shard));
+        let (content, name) = (content.await?, name.await?);
+        content?;
+        Ok(name?)
+    }
+
+    /// Marks the content and gives it its name, which need not be safe yet: the mark stands for it.
+    fn place(self) -> Result<Arc<OpenFile>, StorageError> {
+        let target = self.layout.file(&self.sha256);
+        File::create(self.layout.mark(&self.sha256))?;
+        match self.path.persist_noclobber(&target) {
+            // The content there is the same, unless it was damaged, which this mends. It may be named already, so what
+            // takes its place must be safe before.
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+                self.file.file().sync_all()?;
+                error.path.persist(&target).map_err(|error| error.error)?;
+            }
+            placed => placed.map_err(|error| error.error)?,
+        }
+        Ok(self.file)
     }
 }
