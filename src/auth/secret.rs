@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 const TOKEN_SALT: &[u8] = b"devpi-server-auth";
 
 /// The length of the token key in bytes.
-pub(super) const TOKEN_KEY_BYTES: usize = 16;
+pub const TOKEN_KEY_BYTES: usize = 16;
 
 /// The shortest secret, in bytes.
 const MIN_SECRET_BYTES: usize = 32;

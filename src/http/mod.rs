@@ -13,6 +13,8 @@ mod envelope;
 mod error;
 mod extract;
 mod forwarded;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod list_stream;
 mod negotiate;
 mod page;
