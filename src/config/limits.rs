@@ -14,7 +14,7 @@ use crate::storage::fs::DirectoryLimits;
 use crate::storage::sqlite::SqliteLimits;
 
 /// How many descriptors are for other things than connections and stored files.
-const RESERVED_DESCRIPTORS: usize = 128;
+const RESERVED_DESCRIPTORS: usize = 192;
 
 /// Bounds: every queue, cache, body and wait has one.
 #[derive(Args, Clone, Debug)]
@@ -296,8 +296,8 @@ mod tests {
             (limits.connection_limit, limits.open_files_limit)
         };
         assert_eq!(fitted(usize::MAX), (25_000, 8192));
-        assert_eq!(fitted(20_000), (13_248, 6624));
-        assert_eq!(fitted(428), (200, 100));
+        assert_eq!(fitted(20_000), (13_206, 6602));
+        assert_eq!(fitted(492), (200, 100));
         assert_eq!(fitted(0), (1, 1));
     }
 }

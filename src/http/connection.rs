@@ -85,9 +85,13 @@ impl<S> Connection<S> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let head = self.state.head_since.get().map(|since| since + self.patience.head);
-        let reading = self.state.unread_since.get().map(|since| since + self.patience.reading);
-        head.into_iter().chain(reading).min()
+        let state = &self.state;
+        match state.unread_since.get() {
+            Some(since) => since.checked_add(self.patience.reading),
+            // A further head waits until the answer before it is out.
+            None if state.body.borrow().is_some() => None,
+            None => state.head_since.get().and_then(|since| since.checked_add(self.patience.head)),
+        }
     }
 
     /// An error when the client has had its time.

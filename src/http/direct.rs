@@ -20,7 +20,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Buf;
 use rustix::fs::sendfile;
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -63,7 +63,8 @@ macro_rules! socket {
                     ready!(self.poll_write_ready(context))?;
                     let send = || Ok(sendfile(&*self, file, Some(&mut offset), count)?);
                     match self.try_io(Interest::WRITABLE, send) {
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(error)
+                            if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                         sent => return Poll::Ready(sent),
                     }
                 }
@@ -177,7 +178,7 @@ fn is_in_memory(file: &File, piece: &Range<u64>) -> bool {
     [piece.start, piece.end - 1].into_iter().all(|offset| {
         let mut byte = [0];
         let read = preadv2(file, &mut [IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT);
-        matches!(read, Ok(1) | Err(Errno::INTR))
+        matches!(read, Ok(1))
     })
 }
 

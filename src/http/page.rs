@@ -34,6 +34,8 @@ const ETAG_DIGITS: usize = 32;
 pub(super) struct Page {
     plain: Bytes,
     packing: Arc<Packing>,
+    /// As it was made: the cache must always hear the same.
+    weight: usize,
     /// Of the plain page, of that packed by gzip, and by zstd.
     etags: [EntityTag; 3],
     /// The mirrors on whose upstreams the page depends.
@@ -72,6 +74,13 @@ impl Packed {
     }
 }
 
+impl Packed {
+    /// In bytes, both together.
+    fn len(&self) -> usize {
+        [&self.gzip, &self.zstd].into_iter().flatten().map(Bytes::len).sum()
+    }
+}
+
 impl Packing {
     /// The compressed forms, if they are there; else they are made meanwhile.
     fn get(self: &Arc<Self>, plain: &Bytes) -> Option<&Packed> {
@@ -100,7 +109,9 @@ impl Page {
         if plain.len() <= MAX_COMPRESSED_AT_ONCE {
             packing.packed.get_or_init(|| Packed::new(&plain));
         }
+        let packed = packing.packed.get().map_or(plain.len() / 2, Packed::len);
         Self {
+            weight: plain.len() + packed + 512,
             plain: plain.into(),
             packing: Arc::new(packing),
             etags,
@@ -116,10 +127,7 @@ impl Page {
 
     /// About how much memory the page takes, in bytes; or will take, where it is not compressed yet.
     pub(super) fn weight(&self) -> usize {
-        let packed = self.packing.packed.get().map_or(self.plain.len() / 4, |packed| {
-            [&packed.gzip, &packed.zstd].into_iter().flatten().map(Bytes::len).sum()
-        });
-        self.plain.len() + packed + 512
+        self.weight
     }
 
     /// The answer to a request with these `headers`: the page in a coding that the client takes, or 304.
@@ -215,6 +223,7 @@ mod tests {
     #[actix_web::test]
     async fn a_large_page_is_compressed_while_it_is_served() {
         let page = Page::new(b"0123456789".repeat(MAX_COMPRESSED_AT_ONCE));
+        let weight = page.weight();
         let first = respond(&page, header::ACCEPT_ENCODING, "zstd");
         assert_eq!(first.headers().get(header::CONTENT_ENCODING), None);
         while page.packing.packed.get().is_none() {
@@ -222,6 +231,7 @@ mod tests {
         }
         let second = respond(&page, header::ACCEPT_ENCODING, "zstd");
         assert_eq!(second.headers().get(header::CONTENT_ENCODING).unwrap(), "zstd");
+        assert_eq!(page.weight(), weight);
         assert_ne!(etag(&first), etag(&second));
         // Whoever has the plain page needs no other.
         let again = respond(&page, header::IF_NONE_MATCH, &etag(&first));

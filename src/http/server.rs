@@ -17,6 +17,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
+use socket2::SockRef;
 use tracing::{Instrument, debug_span, info};
 
 use super::call::Call;
@@ -41,8 +42,15 @@ const X_DEVPI_UUID: HeaderName = HeaderName::from_static("x-devpi-uuid");
 const X_DEVPI_MASTER_UUID: HeaderName = HeaderName::from_static("x-devpi-master-uuid");
 const X_DEVPI_PRIMARY_UUID: HeaderName = HeaderName::from_static("x-devpi-primary-uuid");
 
+/// Each worker has so many threads that may block at the least: some wait for the disk while others compute.
+const MIN_BLOCKING_THREADS: usize = 4;
+
 /// How many bytes of an answer are gathered before they are written.
 const WRITE_BUFFER: usize = 16 * 1024;
+
+/// How many bytes may wait in the socket of a connection before more is written. Without a bound there may be megabytes, and a
+/// client that reads slowly would seem not to read at all.
+const UNSENT: u32 = 256 * 1024;
 
 /// How long what a client still sends is read after an answer that ends the connection, so that it gets the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -62,7 +70,7 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let mut server = Server::build()
         .workers(workers)
-        .worker_max_blocking_threads((blocking_threads / workers).max(1))
+        .worker_max_blocking_threads((blocking_threads / workers).max(MIN_BLOCKING_THREADS))
         .max_concurrent_connections((limits.connections / workers).max(1))
         .shutdown_timeout(limits.shutdown.as_secs())
         .disable_signals();
@@ -74,6 +82,7 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
                 fn_service(async |stream: TcpStream| {
                     // The end of an answer must not wait until the client has said that it got the beginning.
                     stream.set_nodelay(true)?;
+                    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
                     let peer = stream.peer_addr().ok();
                     Ok((stream, peer))
                 })

@@ -16,7 +16,7 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 pub(crate) fn digests_are_right_for_pieces_of_any_size<P: Place>(new_place: impl Fn() -> P) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let place = new_place();
     let store = runtime.block_on(place.open());
     let config = Config { cases: 40, failure_persistence: None, ..Config::default() };

@@ -6,11 +6,19 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::storage::StorageError;
 use crate::storage::files::LocalFile;
+
+/// How long is waited for a descriptor.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Some work needs two at once.
+const LEAST: usize = 2;
 
 /// The descriptors of a store.
 pub(super) struct Descriptors(Arc<Semaphore>);
@@ -20,12 +28,14 @@ pub(super) type Permit = OwnedSemaphorePermit;
 
 impl Descriptors {
     pub(super) fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS))))
+        Self(Arc::new(Semaphore::new(count.clamp(LEAST, Semaphore::MAX_PERMITS))))
     }
 
-    /// Waits for one.
+    /// Waits for one, but not for ever: others may read very slowly.
     pub(super) async fn acquire(&self) -> Result<Permit, StorageError> {
-        Arc::clone(&self.0).acquire_owned().await.map_err(|_| StorageError::Closed)
+        let permit = timeout(WAIT, Arc::clone(&self.0).acquire_owned()).await;
+        let permit = permit.map_err(|_| StorageError::Failed("too many files are open".into()))?;
+        permit.map_err(|_| StorageError::Closed)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Contents that have arrived and wait for a decision.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -45,7 +44,9 @@ impl ReceivedFile for DirectoryReceivedFile {
         let layout = Arc::clone(&self.layout);
         let lease =
             Box::new(DirectoryLease::new(Arc::clone(&self.leases), Arc::clone(&layout), sha256).await);
-        match self.place_and_sync().await {
+        // What is named already must be safe before it is seen, even if it was lost.
+        let named = references.is_referenced(&sha256).await.unwrap_or(true);
+        match self.place_and_sync(named).await {
             Ok(()) => Ok(lease),
             Err(error) => {
                 if let Err(cause) = lease.discard(references).await {
@@ -58,9 +59,9 @@ impl ReceivedFile for DirectoryReceivedFile {
 }
 
 impl DirectoryReceivedFile {
-    async fn place_and_sync(self: Box<Self>) -> Result<(), StorageError> {
+    async fn place_and_sync(self: Box<Self>, named: bool) -> Result<(), StorageError> {
         let shard = self.layout.shard(&self.sha256);
-        let file = spawn_blocking(move || self.place()).await??;
+        let file = spawn_blocking(move || self.place(named)).await??;
         // At the same time, as each waits for the disk.
         let content = spawn_blocking(move || file.file().sync_all());
         let name = spawn_blocking(move || sync_directory(&shard));
@@ -69,19 +70,21 @@ impl DirectoryReceivedFile {
         Ok(name?)
     }
 
-    /// Marks the content and gives it its name, which need not be safe yet: the mark stands for it.
-    fn place(self) -> Result<Arc<OpenFile>, StorageError> {
+    /// Marks the content and gives it its name, which need not be safe yet unless it is `named`: the mark stands for it.
+    fn place(self, named: bool) -> Result<Arc<OpenFile>, StorageError> {
         let target = self.layout.file(&self.sha256);
         File::create(self.layout.mark(&self.sha256))?;
-        match self.path.persist_noclobber(&target) {
-            // The content there is the same, unless it was damaged, which this mends. It may be named already, so what
-            // takes its place must be safe before.
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
-                self.file.file().sync_all()?;
-                error.path.persist(&target).map_err(|error| error.error)?;
+        let path = if named {
+            self.path
+        } else {
+            match self.path.persist_noclobber(&target) {
+                Ok(()) => return Ok(self.file),
+                Err(error) => error.path,
             }
-            placed => placed.map_err(|error| error.error)?,
-        }
+        };
+        // Over what is there: it is the same, unless it was damaged, which this mends.
+        self.file.file().sync_all()?;
+        path.persist(&target).map_err(|error| error.error)?;
         Ok(self.file)
     }
 }

@@ -156,7 +156,10 @@ impl WriterThread {
         let outcome = write_group(&mut self.connection, first, group);
         match outcome {
             Ok(outcomes) => {
-                self.doubt.set(false);
+                // Only what was written ends a doubt, and this group may have had nothing to write.
+                if self.doubt.check().is_err() {
+                    self.settle_doubt();
+                }
                 for (request, outcome) in group.drain(..).zip(outcomes) {
                     if let (Request::Load { records, .. }, Outcome::Other(Ok(()))) = (&request, &outcome)
                         && let Some(serial) = last_serial(records)
@@ -169,12 +172,11 @@ impl WriterThread {
                     request.reply(outcome, self.listener.get());
                 }
             }
-            Err(Failure { cause, at_commit }) => {
+            Err(Failure { cause, may_count }) => {
                 let full = matches!(cause, StorageError::Full(_));
                 let text = format!("{:#}", anyhow::Error::from(cause));
                 error!(changes = group.len(), "a transaction failed: {text}");
-                // A full disk shows before the last page is written, and without that one nothing counts.
-                if at_commit && !full {
+                if may_count {
                     self.settle_doubt();
                 }
                 for request in group.drain(..) {
@@ -239,20 +241,24 @@ fn write_group(connection: &mut Connection, first: u64, group: &[Request]) -> Re
             }
         }
     }
-    transaction.commit().map_err(|error| Failure { cause: error.into(), at_commit: true })?;
+    transaction.commit().map_err(|error| {
+        // A page that finds no room is never the last one that is needed; whatever else fails may come after that.
+        let may_count = error.sqlite_error_code() != Some(rusqlite::ErrorCode::DiskFull);
+        Failure { cause: error.into(), may_count }
+    })?;
     Ok(outcomes)
 }
 
 /// Why a group was not written.
 struct Failure {
     cause: StorageError,
-    /// Whether only the last step failed, after which the group may be on the disk all the same.
-    at_commit: bool,
+    /// Whether the group may be on the disk all the same.
+    may_count: bool,
 }
 
 impl<E: Into<StorageError>> From<E> for Failure {
     fn from(cause: E) -> Self {
-        Self { cause: cause.into(), at_commit: false }
+        Self { cause: cause.into(), may_count: false }
     }
 }
 
