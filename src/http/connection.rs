@@ -26,7 +26,7 @@ const PORTION: usize = 32 * 1024;
 pub(super) struct Patience {
     /// For the rest of a head, from its first byte on.
     pub(super) head: Duration,
-    /// Until it takes more of an answer.
+    /// Until it takes more of an answer than the system keeps for it, which may be some megabytes where it was fast before.
     pub(super) reading: Duration,
 }
 

@@ -17,7 +17,6 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
-use socket2::SockRef;
 use tracing::{Instrument, debug_span, info};
 
 use super::call::Call;
@@ -47,10 +46,6 @@ const MIN_BLOCKING_THREADS: usize = 4;
 
 /// How many bytes of an answer are gathered before they are written.
 const WRITE_BUFFER: usize = 16 * 1024;
-
-/// How many bytes may wait in the socket of a connection before more is written. Without a bound there may be megabytes, and a
-/// client that reads slowly would seem not to read at all.
-const UNSENT: u32 = 256 * 1024;
 
 /// How long what a client still sends is read after an answer that ends the connection, so that it gets the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -82,7 +77,6 @@ pub fn serve(state: State, listeners: Vec<Listener>, blocking_threads: usize) ->
                 fn_service(async |stream: TcpStream| {
                     // The end of an answer must not wait until the client has said that it got the beginning.
                     stream.set_nodelay(true)?;
-                    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
                     let peer = stream.peer_addr().ok();
                     Ok((stream, peer))
                 })
