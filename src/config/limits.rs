@@ -92,10 +92,10 @@ pub struct LimitOptions {
     /// How much of an arriving file is written to disk at once, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     pub upload_buffer_size: usize,
-    /// How much of a file is read and sent at once at the most, in bytes.
+    /// How much of a file is read and sent at once at the most, in bytes, while it is fetched for a mirror or pushed.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u64).range(1..))]
     pub download_piece_size: u64,
-    /// Memory for files on their way to clients, in bytes: with many clients less is read at once for each.
+    /// Memory for files that are sent while they are fetched, in bytes: with many clients less is read at once for each.
     #[arg(long, value_name = "BYTES", default_value_t = 8_388_608)]
     pub download_memory: u64,
     /// How many pages and small documents are asked for at one upstream at once.

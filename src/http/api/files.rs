@@ -139,11 +139,8 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
         return Ok(response);
     }
     response.insert_header((header::CONTENT_TYPE, content_type(&link.file_name)));
-    let read = async {
-        let read = call.registry().open_content(link).await?.read(0..link.size).await?;
-        // Not in a buffer that is meant for pieces of large files.
-        Ok::<_, FileError>(Bytes::copy_from_slice(&read))
-    };
+    let read =
+        async { Ok::<_, FileError>(call.registry().open_content(link).await?.read(0..link.size).await?) };
     if let Some(content) = call.state.files.get_content(&link.sha256, link.size, read).await? {
         return Ok(response.body(slice(&content, &range)));
     }
@@ -151,6 +148,7 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
     if let (Some(connection), Some(file)) = (call.direct_connection(), content.local_file()) {
         return Ok(DirectBody::send_file(connection, &mut response, file, range));
     }
+    // For HEAD, and for stores elsewhere.
     let length = range.end - range.start;
     let mut share = call.state.pieces.begin();
     let pieces = read_pieces(content, range, move || share.next());

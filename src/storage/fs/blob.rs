@@ -10,29 +10,23 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::buffers::Buffers;
 use super::descriptors::{OpenFile, Permit};
 use crate::storage::StorageError;
 use crate::storage::files::{LocalFile, StoredFile};
 
 /// A content of a directory store, opened for reading.
 pub(super) struct DirectoryFile {
-    buffers: Arc<Buffers>,
     file: Arc<OpenFile>,
     size: u64,
 }
 
 impl DirectoryFile {
     /// Opens the file; `None` where there is none. Blocks.
-    pub(super) fn open(
-        path: &Path,
-        permit: Permit,
-        buffers: Arc<Buffers>,
-    ) -> Result<Option<Self>, StorageError> {
+    pub(super) fn open(path: &Path, permit: Permit) -> Result<Option<Self>, StorageError> {
         match OpenFile::open(path, permit) {
             Ok(file) => {
                 let size = file.file().metadata()?.len();
-                Ok(Some(Self { buffers, file: Arc::new(file), size }))
+                Ok(Some(Self { file: Arc::new(file), size }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -50,10 +44,10 @@ impl StoredFile for DirectoryFile {
         let file = Arc::clone(&self.file);
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         // Where it will be freed: allocators keep what other threads give back.
-        let mut buffer = self.buffers.take(length);
+        let mut bytes = vec![0; length];
         spawn_blocking(move || {
-            file.file().read_exact_at(buffer.as_mut(), range.start)?;
-            Ok(buffer.freeze())
+            file.file().read_exact_at(&mut bytes, range.start)?;
+            Ok(Bytes::from(bytes))
         })
         .await?
     }

@@ -11,7 +11,6 @@
 //! commit is made. Nothing is ever changed in place, so a content in `files` is always whole, unless it is marked.
 
 mod blob;
-mod buffers;
 mod descriptors;
 mod incoming;
 mod lease;
@@ -28,7 +27,6 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use self::blob::DirectoryFile;
-use self::buffers::Buffers;
 use self::descriptors::Descriptors;
 use self::incoming::DirectoryIncomingFile;
 use self::lease::Leases;
@@ -43,7 +41,6 @@ const SHARD: usize = 2;
 pub struct DirectoryStore {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
-    buffers: Arc<Buffers>,
     descriptors: Descriptors,
     limits: DirectoryLimits,
 }
@@ -87,7 +84,6 @@ impl DirectoryStore {
         Self {
             layout: Arc::new(layout),
             leases: Arc::default(),
-            buffers: Arc::default(),
             descriptors: Descriptors::new(limits.open_files),
             limits,
         }
@@ -111,9 +107,9 @@ impl FileStore for DirectoryStore {
     }
 
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {
-        let (path, buffers) = (self.layout.file(sha256), Arc::clone(&self.buffers));
+        let path = self.layout.file(sha256);
         let permit = self.descriptors.acquire().await?;
-        let file = spawn_blocking(move || DirectoryFile::open(&path, permit, buffers)).await??;
+        let file = spawn_blocking(move || DirectoryFile::open(&path, permit)).await??;
         Ok(file.map(|file| Box::new(file) as Box<dyn StoredFile>))
     }
 

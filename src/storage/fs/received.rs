@@ -44,7 +44,7 @@ impl ReceivedFile for DirectoryReceivedFile {
         let layout = Arc::clone(&self.layout);
         let lease =
             Box::new(DirectoryLease::new(Arc::clone(&self.leases), Arc::clone(&layout), sha256).await);
-        // What is named already must be safe before it is seen, even if it was lost.
+        // What is named already must be safe before it is seen, even if it was lost; so must what may be named.
         let named = references.is_referenced(&sha256).await.unwrap_or(true);
         match self.place_and_sync(named).await {
             Ok(()) => Ok(lease),

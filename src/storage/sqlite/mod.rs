@@ -215,9 +215,13 @@ impl Doubt {
         self.0.store(doubt, Ordering::Release);
     }
 
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// An error while there is doubt.
     fn check(&self) -> Result<(), StorageError> {
-        if self.0.load(Ordering::Acquire) {
+        if self.is_set() {
             return Err(StorageError::Failed(
                 "whether the last change was made is known at the next start".into(),
             ));

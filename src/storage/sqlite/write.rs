@@ -157,7 +157,7 @@ impl WriterThread {
         match outcome {
             Ok(outcomes) => {
                 // Only what was written ends a doubt, and this group may have had nothing to write.
-                if self.doubt.check().is_err() {
+                if self.doubt.is_set() {
                     self.settle_doubt();
                 }
                 for (request, outcome) in group.drain(..).zip(outcomes) {
