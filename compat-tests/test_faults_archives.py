@@ -149,16 +149,14 @@ def test_many_bombs_at_once(place: Place) -> None:
 
 
 def test_bombs_do_not_add_up(place: Place) -> None:
-    """What one of them needed is there for the next one."""
+    """What one of them needed is there for the next one. None is accepted, as each change makes the database larger, and
+    what its connections remember of it, up to their bound."""
     bombs = [WHEELS[name]() for name in ("huge metadata", "overlapping members", "64 bits: too many members")]
-    bombs.append(archives.many_members(20_000))
 
     def send_them() -> None:
-        for bomb in bombs * 3:
-            sent(place, WHEEL, bomb)
+        assert [sent(place, WHEEL, bomb)[0] for bomb in bombs * 3] == [400] * 3 * len(bombs)
 
     does_not_add_up(place.server, send_them)
-    place.server.request("DELETE", f"/{place.dev.name}/bomb", auth=place.dev.auth)
 
 
 # Names
