@@ -19,6 +19,7 @@ mod mirror_config;
 mod mirror_deletion;
 pub mod mirror_view;
 pub mod project;
+pub mod project_files;
 pub mod push;
 mod python;
 mod registry;

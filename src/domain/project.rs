@@ -1,23 +1,22 @@
 //! Projects and releases: what an index and its bases have (`server-api` sections 10 and 13).
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::index_config::IndexKind;
 use super::inherit::{find_sources, resolution_order};
 use super::mirror_view::ShownPage;
+use super::project_files::{FoundFiles, ProjectFiles};
 use super::registry::Registry;
 use super::release::{ReleaseLink, ReleaseView};
 use crate::mirror::{Staleness, UpstreamError};
-use crate::pep::filename::{is_wheel, split_file_name};
 use crate::pep::name::ProjectName;
-use crate::pep::simple::{CoreMetadata, ProjectStatus};
 use crate::pep::version::Version;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
-use crate::storage::mirrored::{MirrorFile, NameList};
-use crate::storage::model::{IndexName, Release, ReleaseFile, ReleaseSummary, StoredPath};
+use crate::storage::mirrored::NameList;
+use crate::storage::model::{IndexName, Release};
 
 /// Why something about a project was not done.
 #[derive(Debug, thiserror::Error)]
@@ -103,101 +102,6 @@ pub struct ListedIndexes {
     pub indexes: Vec<ListedIndex>,
     /// Why the projects of a mirror may not be those that its upstream has.
     pub stale: Option<Staleness>,
-}
-
-/// What a project's simple page is made of.
-pub struct ProjectFiles {
-    found: Vec<FoundFiles>,
-    /// The mirrors on whose upstreams the page depends, whether or not they have the project.
-    pub mirrors: Vec<IndexName>,
-    /// The upstream's serial, on the page of a mirror itself.
-    pub last_serial: Option<u64>,
-    /// Whether this only stands for what nobody could say: no index is known to have the project, and an upstream that
-    /// may have it did not help.
-    pub is_unknown: bool,
-}
-
-/// What one index has of a project.
-enum FoundFiles {
-    Stage(IndexName, Vec<ReleaseSummary>, Vec<ReleaseFile>),
-    Mirror(IndexName, ShownPage),
-}
-
-/// What a project's simple page shows.
-#[derive(Clone, Debug)]
-pub struct ListedFiles {
-    /// All versions, newest first.
-    pub versions: Vec<Arc<str>>,
-    /// All release files, those of the newest version first. Of several files of one name the first index's counts.
-    pub files: Vec<ListedFile>,
-    /// The status that an upstream says, for a project that no stage has.
-    pub status: Option<ProjectStatus>,
-}
-
-impl ProjectFiles {
-    /// Puts together and in order what the indexes have. Of thousands of files that takes long enough to be done on a
-    /// thread that may block.
-    pub fn list(self) -> ListedFiles {
-        let (mut versions, mut names, mut files) = (HashSet::new(), HashSet::new(), Vec::new());
-        let (mut status, mut has_stage) = (None, false);
-        for found in self.found {
-            match found {
-                FoundFiles::Stage(index, releases, found) => {
-                    has_stage = true;
-                    versions.extend(releases.iter().map(|release| Arc::clone(&release.version)));
-                    let requires_python: HashMap<_, _> = releases
-                        .into_iter()
-                        .map(|release| (release.version, release.requires_python))
-                        .collect();
-                    let new = found.into_iter().filter(|file| names.insert(Arc::clone(&file.file_name)));
-                    files.extend(new.map(|file| {
-                        let requires_python = requires_python.get(&file.version).cloned().flatten();
-                        ListedFile::of_release(&index, file, requires_python)
-                    }));
-                }
-                FoundFiles::Mirror(index, shown) => {
-                    versions.extend(shown.versions());
-                    let new = shown.files().filter(|file| names.insert(Arc::clone(&file.read.file_name)));
-                    files.extend(new.map(|file| ListedFile::of_mirror(&index, file)));
-                    status = status.or_else(|| shown.page().status.clone());
-                }
-            }
-        }
-        // devpi's order for people; the names decide, as they may say something else than the release.
-        files.sort_by_cached_key(|file| {
-            let name = split_file_name(&file.file_name);
-            let project = ProjectName::from_url(name.project);
-            Reverse((Version::new(name.version), project.normal().to_owned(), name.suffix.to_owned()))
-        });
-        let mut versions: Vec<Arc<str>> = versions.into_iter().collect();
-        versions.sort_by_cached_key(|version| Reverse(Version::new(version)));
-        ListedFiles { versions, files, status: status.filter(|_| !has_stage) }
-    }
-}
-
-/// A file of a project's simple page.
-#[derive(Clone, Debug)]
-pub struct ListedFile {
-    /// The index that has it.
-    pub index: IndexName,
-    /// Its name.
-    pub file_name: Arc<str>,
-    /// Where clients find it.
-    pub path: StoredPath,
-    /// Hashes by the name of the algorithm.
-    pub hashes: Vec<(Arc<str>, Arc<str>)>,
-    /// Size in bytes, where it is known.
-    pub size: Option<u64>,
-    /// When it was uploaded, where that is known.
-    pub upload_time: Option<jiff::Timestamp>,
-    /// Which Pythons its release is for.
-    pub requires_python: Option<Arc<str>>,
-    /// The reason for which it is yanked, which may be empty.
-    pub yanked: Option<Arc<str>>,
-    /// Whether its core metadata can be had.
-    pub core_metadata: CoreMetadata,
-    /// Whether its provenance can be had.
-    pub has_provenance: bool,
 }
 
 /// Where the releases of a project are read.
@@ -367,44 +271,6 @@ impl Registry {
             return Err(ProjectError::Unknown(project.display().to_owned()));
         }
         Ok((sources, mirrors))
-    }
-}
-
-impl ListedFile {
-    fn of_release(index: &IndexName, file: ReleaseFile, requires_python: Option<Arc<str>>) -> Self {
-        static SHA256: LazyLock<Arc<str>> = LazyLock::new(|| "sha256".into());
-        Self {
-            index: index.clone(),
-            file_name: file.file_name,
-            path: file.path,
-            hashes: vec![(Arc::clone(&SHA256), file.sha256.to_string().into())],
-            size: Some(file.size),
-            upload_time: Some(file.uploaded_at),
-            requires_python,
-            yanked: None,
-            core_metadata: file.core_metadata.map_or(CoreMetadata::Absent, CoreMetadata::Hashed),
-            has_provenance: false,
-        }
-    }
-
-    fn of_mirror(index: &IndexName, file: &MirrorFile) -> Self {
-        let read = file.read.clone();
-        Self {
-            index: index.clone(),
-            path: file.path.clone(),
-            hashes: read.hashes,
-            size: read.size,
-            upload_time: read.upload_time,
-            requires_python: read.requires_python,
-            yanked: read.yanked,
-            // What the upstream does not offer is read out of its wheel.
-            core_metadata: match read.core_metadata {
-                CoreMetadata::Absent if is_wheel(&read.file_name) => CoreMetadata::Offered,
-                said => said,
-            },
-            has_provenance: read.provenance.is_some(),
-            file_name: read.file_name,
-        }
     }
 }
 

@@ -120,14 +120,16 @@ pub(super) fn path_of_uri(uri: &str) -> Option<String> {
 /// The path from the page at `page` to `target`; both start at the root, without leading slash.
 pub(super) fn relative(page: &str, target: &str) -> String {
     // A page's links start from its directory: its path up to the last slash.
-    let directory: Vec<&str> =
-        page.rsplit_once('/').map_or(Vec::new(), |(directory, _)| directory.split('/').collect());
-    let target: Vec<&str> = target.split('/').collect();
-    let parents = &target[..target.len() - 1];
-    let common = directory.iter().zip(parents).take_while(|(left, right)| left == right).count();
-    let mut link = "../".repeat(directory.len() - common);
-    link.push_str(&encode_path(&target[common..].join("/")));
+    let both = directories(page).zip(directories(target)).take_while(|(left, right)| left == right);
+    let (common, bytes) = both.fold((0, 0), |(count, bytes), (both, _)| (count + 1, bytes + both.len()));
+    let mut link = "../".repeat(directories(page).count() - common);
+    link.extend(utf8_percent_encode(&target[bytes..], PATH));
     link
+}
+
+/// The directories above a path, each with the slash behind it.
+fn directories(path: &str) -> impl Iterator<Item = &str> {
+    path.split_inclusive('/').filter(|part| part.ends_with('/'))
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ impl<'a> From<&'a File> for FileJson<'a> {
 
 /// Writes a time as PEP 700 wants it: UTC, with `Z`, with microseconds.
 fn render_upload_time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    format!("{time:.6}")
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use actix_web::http::header::HeaderName;
 use tokio::task::spawn_blocking;
 
 use super::files::PROVENANCE_SUFFIX;
-use crate::domain::project::{ListedFile, ListedProjects, ProjectFiles, Scope};
+use crate::domain::project::{ListedProjects, Scope};
+use crate::domain::project_files::{ListedFile, ProjectFiles};
 use crate::http::cache::{Place, Subject};
 use crate::http::call::Call;
 use crate::http::error::ApiError;

@@ -124,8 +124,7 @@ pub(super) fn list_versions(
     project: &str,
 ) -> Result<Vec<ReleaseSummary>, StorageError> {
     let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
-    let sql = "SELECT version, requires_python FROM releases \
-               WHERE project_id = ?1 AND removed_at IS NULL ORDER BY id";
+    let sql = "SELECT version, requires_python FROM releases WHERE project_id = ?1 AND removed_at IS NULL";
     collect(connection, sql, [project], |row| {
         Ok(ReleaseSummary {
             version: row.get::<_, String>(0)?.into(),
@@ -170,10 +169,11 @@ pub(super) fn list_release_files(
     project: &str,
 ) -> Result<Vec<ReleaseFile>, StorageError> {
     let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
-    let sql = "SELECT version, path, file_name, sha256, size, uploaded_at, core_metadata FROM links \
-               WHERE project_id = ?1 AND relation = ?2 AND removed_at IS NULL ORDER BY id";
-    collect(connection, sql, params![project, Relation::ReleaseFile.as_str()], |row| {
-        Ok(ReleaseFile {
+    let sql = "SELECT version, path, file_name, sha256, size, uploaded_at, core_metadata, id FROM links \
+               WHERE project_id = ?1 AND relation = ?2 AND removed_at IS NULL";
+    let parameters = params![project, Relation::ReleaseFile.as_str()];
+    let mut files: Vec<(i64, ReleaseFile)> = collect(connection, sql, parameters, |row| {
+        let file = ReleaseFile {
             version: row.get_ref(0)?.as_str()?.into(),
             path: StoredPath::new(row.get_ref(1)?.as_str()?),
             file_name: row.get_ref(2)?.as_str()?.into(),
@@ -181,8 +181,12 @@ pub(super) fn list_release_files(
             size: rows::unsigned(row, 4)?,
             uploaded_at: rows::timestamp(row, 5)?,
             core_metadata: rows::optional_sha256(row, 6)?,
-        })
-    })
+        };
+        Ok((row.get(7)?, file))
+    })?;
+    // Not by SQLite, which would write all of the rows into a file and read them again.
+    files.sort_unstable_by_key(|(id, _)| *id);
+    Ok(files.into_iter().map(|(_, file)| file).collect())
 }
 
 /// Where the links are that are for the one at `path`.
