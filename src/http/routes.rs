@@ -6,6 +6,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, VARY};
+use futures_util::FutureExt;
 
 use super::api::{
     authcheck, files, indexes, login, projects, server_api, simple, status, tox_results, upload, users,
@@ -154,6 +155,9 @@ fn index_name(user: &str, index: &str) -> Option<IndexName> {
 }
 
 /// Finds the handler of a request and runs it.
+///
+/// Each handler's future has its own place on the heap: this one would be as large as the largest of them, some
+/// kilobytes, and is moved several times before it runs.
 pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> {
     let Some(route) = Route::parse(&call.path) else { return Err(ApiError::no_route(&call.path)) };
     if *call.method() == Method::GET
@@ -168,21 +172,23 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
     let is_get = matches!(method.as_str(), "GET" | "HEAD");
     let takes_json = call.accept.admits(JSON);
     match (route, method.as_str()) {
-        (Route::Root, _) if is_get && takes_json => users::list(call).await,
-        (Route::Status, _) if takes_json => status::show(call).await,
+        (Route::Root, _) if is_get && takes_json => users::list(call).boxed_local().await,
+        (Route::Status, _) if takes_json => status::show(call).boxed_local().await,
         (Route::Api(_) | Route::Login, _) if !takes_json => Err(ApiError::no_route(&call.path)),
-        (Route::Api(index), _) => server_api::show(call, index).await,
-        (Route::Login, "POST") => login::login(call).await,
-        (Route::AuthCheck, _) => authcheck::check(call, original_subject(call, takes_json)).await,
+        (Route::Api(index), _) => server_api::show(call, index).boxed_local().await,
+        (Route::Login, "POST") => login::login(call).boxed_local().await,
+        (Route::AuthCheck, _) => {
+            authcheck::check(call, original_subject(call, takes_json)).boxed_local().await
+        }
 
-        (Route::User(user), _) if is_get && takes_json => users::show(call, &user).await,
-        (Route::User(user), "PUT") => users::create(call, &user).await,
-        (Route::User(user), "PATCH") => users::modify(call, &user).await,
-        (Route::User(user), "DELETE") => users::delete(call, &user).await,
+        (Route::User(user), _) if is_get && takes_json => users::show(call, &user).boxed_local().await,
+        (Route::User(user), "PUT") => users::create(call, &user).boxed_local().await,
+        (Route::User(user), "PATCH") => users::modify(call, &user).boxed_local().await,
+        (Route::User(user), "DELETE") => users::delete(call, &user).boxed_local().await,
 
         (Route::Index(index), _) if is_get && call.installer => {
             if call.accept.admits(HTML) || call.accept.admits(SIMPLE_JSON) {
-                simple::list(call, &index).await
+                simple::list(call, &index).boxed_local().await
             } else {
                 Err(ApiError::no_route(""))
             }
@@ -190,33 +196,35 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
         (Route::Index(index), _)
             if is_get && call.accept.quality(SIMPLE_JSON) > call.accept.quality(JSON) =>
         {
-            simple::list(call, &index).await
+            simple::list(call, &index).boxed_local().await
         }
-        (Route::Index(index), _) if is_get && takes_json => indexes::show(call, &index).await,
-        (Route::Index(index), "PUT") => indexes::create(call, &index).await,
-        (Route::Index(index), "PATCH") => indexes::modify(call, &index).await,
-        (Route::Index(index), "DELETE") => indexes::delete(call, &index).await,
-        (Route::Index(index), "POST" | "PUSH") => upload::receive(call, &index).await,
+        (Route::Index(index), _) if is_get && takes_json => indexes::show(call, &index).boxed_local().await,
+        (Route::Index(index), "PUT") => indexes::create(call, &index).boxed_local().await,
+        (Route::Index(index), "PATCH") => indexes::modify(call, &index).boxed_local().await,
+        (Route::Index(index), "DELETE") => indexes::delete(call, &index).boxed_local().await,
+        (Route::Index(index), "POST" | "PUSH") => upload::receive(call, &index).boxed_local().await,
 
-        (Route::File(index, path, _), "DELETE") => files::delete(call, &index, &path).await,
+        (Route::File(index, path, _), "DELETE") => files::delete(call, &index, &path).boxed_local().await,
         (Route::File(index, path, FileKind::Hashed), "POST") => {
-            tox_results::upload(call, &index, &path).await
+            tox_results::upload(call, &index, &path).boxed_local().await
         }
-        (Route::File(index, path, _), _) => files::download(call, &index, &path).await,
+        (Route::File(index, path, _), _) => files::download(call, &index, &path).boxed_local().await,
 
         (Route::SimpleList(index, Slash::Without), _) => {
             if reads_directly(call) {
-                simple::list(call, &index).await
+                simple::list(call, &index).boxed_local().await
             } else {
                 let target = call.base_url.join(&format!("{index}/+simple/"));
                 Err(ApiError::found(target).with_header(VARY, "User-Agent"))
             }
         }
-        (Route::SimpleList(index, Slash::With), _) if is_get => simple::list(call, &index).await,
+        (Route::SimpleList(index, Slash::With), _) if is_get => {
+            simple::list(call, &index).boxed_local().await
+        }
         (Route::SimpleProject(index, project, Slash::Without), _) => {
             simple::refuse_unicode(&project)?;
             if reads_directly(call) {
-                simple::project(call, &index, &project, Place::Simple).await
+                simple::project(call, &index, &project, Place::Simple).boxed_local().await
             } else {
                 let target = call.base_url.join(&format!("{index}/+simple/{}/", project.normal()));
                 Err(ApiError::found(target).with_header(VARY, "Accept, User-Agent"))
@@ -224,23 +232,27 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
         }
         (Route::SimpleProject(index, project, Slash::With), _) => {
             simple::refuse_unicode(&project)?;
-            simple::project(call, &index, &project, Place::SimpleWithSlash).await
+            simple::project(call, &index, &project, Place::SimpleWithSlash).boxed_local().await
         }
-        (Route::Refresh(index, project), "POST") => simple::refresh(call, &index, &project).await,
+        (Route::Refresh(index, project), "POST") => {
+            simple::refresh(call, &index, &project).boxed_local().await
+        }
 
         (Route::Project(index, project, slash), _) if is_get && call.installer => {
             let place = if slash == Slash::With { Place::ProjectWithSlash } else { Place::Project };
-            simple::project(call, &index, &project, place).await
+            simple::project(call, &index, &project, place).boxed_local().await
         }
         (Route::Project(index, project, _), _) if is_get && takes_json => {
-            projects::show(call, &index, &project).await
+            projects::show(call, &index, &project).boxed_local().await
         }
-        (Route::Project(index, project, _), "DELETE") => projects::delete(call, &index, &project).await,
+        (Route::Project(index, project, _), "DELETE") => {
+            projects::delete(call, &index, &project).boxed_local().await
+        }
         (Route::Release(index, project, version), _) if is_get && takes_json => {
-            projects::show_release(call, &index, &project, &version).await
+            projects::show_release(call, &index, &project, &version).boxed_local().await
         }
         (Route::Release(index, project, version), "DELETE") => {
-            projects::delete_release(call, &index, &project, &version).await
+            projects::delete_release(call, &index, &project, &version).boxed_local().await
         }
         // devpi has one view for these and names what does not fit; for the others it names nothing.
         (Route::Root | Route::Status | Route::Login | Route::SimpleList(..) | Route::Refresh(..), method) => {
