@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.held import below, descriptors
+from faults.held import MIB, below, descriptors
 from harness import Server, wait_until
 from serverdirs import contents, sound
 from soaking.people import Developer, Installer, Publisher
@@ -34,11 +34,19 @@ REPORT = os.environ.get("SOAK_REPORT")
 INTERVAL = min(5.0, 60 * MINUTES / 24)
 """Seconds between samples: six in each quarter at the least."""
 
+SMALL_CACHES = {
+    "--database-readers": 2,
+    "--page-cache-size": MIB,
+    "--core-metadata-cache-size": MIB,
+    "--small-file-cache-size": MIB,
+    "--file-cache-items": 200,
+    "--upstream-projects-remembered": 200,
+}
+"""What is kept to be fast, up to a bound, must have reached that in the first quarter: else it hides what adds up."""
 MEMORY_SHARE, MEMORY_MIB = 0.1, 4
-"""By how much the median of the memory may be larger in the last quarter than in the second. The allocator has an arena
-for each of two dozen threads, and what it keeps in them of what was given back differs by so much between runs; the
-database's own cache grows with the database, up to two MiB for a connection. Neither goes on: of what there are
-thousands in an hour, a kilobyte that leaks each time is found."""
+"""By how much the median of the memory may be larger in the last quarter than in the second. What the allocator keeps for
+each of two dozen threads differs by so much between runs; the database's own cache grows with the database, up to two
+MiB for a connection. Of what there are thousands in an hour, a kilobyte that leaks each time is found."""
 THREADS = DESCRIPTORS = 16
 """What may come and go with the number of requests just now: connections, threads that read the database or files."""
 BLOCKING_THREADS = 64
@@ -90,7 +98,8 @@ def test_soak(
     new_server: Callable[..., Server], upstreams: tuple[FakeUpstream, FakeUpstream], tmp_path: Path
 ) -> None:
     """Nothing adds up: neither memory, descriptors, threads nor files; and the log has nothing to complain of."""
-    server = new_server("--request-timeout", 2).start()
+    caches = [word for option in SMALL_CACHES.items() for word in option]
+    server = new_server("--request-timeout", 2, *caches).start()
     place = Place(server, *upstreams, tmp_path)
     workers = [kind(place, kind.__name__.lower()) for kind in (Developer, Publisher, Installer, Stranger)]
     before, open_before = Sample.of(server, 0), descriptors(server)
