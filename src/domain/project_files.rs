@@ -1,6 +1,6 @@
 //! The files of a project as its simple page shows them: of an index and its bases, in devpi's order.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
@@ -100,13 +100,21 @@ fn in_order(
     order.sort_by(|(left, left_version), (right, right_version)| {
         right_version.cmp(left_version).then_with(|| {
             let [left, right] = [left, right].map(|place| said[*place]);
-            let [left_project, right_project] = [left, right].map(|said| ProjectName::from_url(said.project));
-            let projects = right_project.normal().cmp(left_project.normal());
-            projects.then_with(|| right.suffix.cmp(left.suffix))
+            compare_projects(right.project, left.project).then_with(|| right.suffix.cmp(left.suffix))
         })
     });
     let mut files: Vec<_> = files.into_iter().map(Some).collect();
     order.into_iter().filter_map(|(place, _)| files[place].take()).collect()
+}
+
+/// Compares spellings of projects by their normalised names. Nearly always both are spelt the same: a page may have
+/// dozens of wheels of one version.
+fn compare_projects(left: &str, right: &str) -> Ordering {
+    if left == right {
+        return Ordering::Equal;
+    }
+    let [left, right] = [left, right].map(ProjectName::from_url);
+    left.normal().cmp(right.normal())
 }
 
 /// A file of a project's simple page.
@@ -169,5 +177,48 @@ impl ListedFile {
             has_provenance: read.provenance.is_some(),
             file_name: read.file_name,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pep::digest::Sha256;
+
+    fn file(version: &str, file_name: &str) -> ReleaseFile {
+        ReleaseFile {
+            version: version.into(),
+            path: StoredPath::new(file_name),
+            file_name: file_name.into(),
+            sha256: Sha256::of(b""),
+            size: 0,
+            uploaded_at: jiff::Timestamp::UNIX_EPOCH,
+            core_metadata: None,
+        }
+    }
+
+    #[test]
+    fn files_come_by_what_their_names_say_however_they_spell_the_project() {
+        let expected = [
+            "x_y-1.10.zip",
+            "x.y-1.9.zip",
+            "X-Y-1.9.tar.gz",
+            "x_y-1.9-py3-none-any.whl",
+            "W-1.9.zip",
+            "x_y-1.9rc1.zip",
+            "x_y-old.zip",
+        ];
+        let releases = [("1.10", None), ("1.9", None)];
+        let releases = releases
+            .map(|(version, python)| ReleaseSummary { version: version.into(), requires_python: python });
+        // Each in the other release.
+        let files =
+            expected.iter().rev().map(|name| file(if name.contains("1.10") { "1.9" } else { "1.10" }, name));
+        let found = FoundFiles::Stage(IndexName::new("alice", "dev"), releases.into(), files.collect());
+        let files =
+            ProjectFiles { found: vec![found], mirrors: Vec::new(), last_serial: None, is_unknown: false };
+        let listed = files.list();
+        assert_eq!(listed.files.iter().map(|file| &*file.file_name).collect::<Vec<_>>(), expected);
+        assert_eq!(listed.versions.iter().map(|version| &**version).collect::<Vec<_>>(), ["1.10", "1.9"]);
     }
 }
