@@ -5,6 +5,7 @@ FROM rust:1.95-bookworm AS builder
 WORKDIR /build
 ENV CARGO_PROFILE_RELEASE_STRIP=symbols
 # The dependencies alone, as a layer that is made again only when they change.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
  && touch src/lib.rs \
