@@ -45,68 +45,109 @@ impl ProjectFiles {
     /// Puts together and in order what the indexes have. Of thousands of files that takes long enough to be done on a
     /// thread that may block.
     pub fn list(self) -> ListedFiles {
-        let (mut versions, mut names, mut files) = (HashSet::new(), HashSet::new(), Vec::new());
+        let (mut versions, mut names, mut files) = (Versions::default(), HashSet::new(), Vec::new());
         let (mut status, mut has_stage) = (None, false);
         for found in self.found {
             match found {
                 FoundFiles::Stage(index, releases, found) => {
                     has_stage = true;
-                    versions.extend(releases.iter().map(|release| Arc::clone(&release.version)));
-                    let requires_python: HashMap<_, _> = releases
-                        .into_iter()
-                        .map(|release| (release.version, release.requires_python))
-                        .collect();
+                    let numbers: Vec<_> =
+                        releases.iter().map(|release| versions.show(&release.version)).collect();
+                    let mut requires_python = vec![None; versions.literals.len()];
+                    for (number, release) in numbers.into_iter().zip(releases) {
+                        requires_python[number] = release.requires_python;
+                    }
                     let new = found.into_iter().filter(|file| names.insert(Arc::clone(&file.file_name)));
                     files.extend(new.map(|file| {
-                        let requires_python = requires_python.get(&file.version).cloned().flatten();
-                        ListedFile::of_release(&index, file, requires_python)
+                        let requires_python = requires_python.get(versions.number(&file.version));
+                        ListedFile::of_release(&index, file, requires_python.cloned().flatten())
                     }));
                 }
                 FoundFiles::Mirror(index, shown) => {
-                    versions.extend(shown.versions());
+                    for version in shown.versions() {
+                        versions.show(&version);
+                    }
                     let new = shown.files().filter(|file| names.insert(Arc::clone(&file.read.file_name)));
                     files.extend(new.map(|file| ListedFile::of_mirror(&index, file)));
                     status = status.or_else(|| shown.page().status.clone());
                 }
             }
         }
-        let file_names: Vec<_> = files.iter().map(|file| Arc::clone(&file.file_name)).collect();
-        let said: Vec<_> = file_names.iter().map(|name| split_file_name(name)).collect();
-        let literals = versions.iter().map(|version| &**version).chain(said.iter().map(|said| said.version));
-        let places = places_in_order(literals);
-        let files = in_order(files, &said, &places);
-        let mut versions: Vec<Arc<str>> = versions.iter().map(Arc::clone).collect();
-        versions.sort_unstable_by_key(|version| Reverse(places[&**version]));
-        ListedFiles { versions, files, status: status.filter(|_| !has_stage) }
+        let names: Vec<_> = files.iter().map(|file| Arc::clone(&file.file_name)).collect();
+        let said: Vec<_> = names.iter().map(|name| split_file_name(name)).collect();
+        let numbers: Vec<_> = said.iter().map(|said| versions.number(said.version)).collect();
+        let order = versions.newest_first();
+        ListedFiles {
+            files: in_order(files, &said, &numbers, &order),
+            versions: versions.into_shown(&order),
+            status: status.filter(|_| !has_stage),
+        }
     }
 }
 
-/// The places of versions in their order. Each is read once, which takes longer than all that is done with them.
-fn places_in_order<'a>(literals: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
-    let literals: HashSet<&str> = literals.collect();
-    let mut ordered: Vec<&str> = literals.into_iter().collect();
-    ordered.sort_by_cached_key(|literal| Version::new(literal));
-    ordered.into_iter().enumerate().map(|(place, literal)| (literal, place)).collect()
+/// Versions by numbers, each literal once: thousands are neither hashed nor read again and again.
+#[derive(Default)]
+struct Versions {
+    numbers: HashMap<Arc<str>, usize>,
+    literals: Vec<Arc<str>>,
+    is_shown: Vec<bool>,
+}
+
+impl Versions {
+    fn number(&mut self, literal: &str) -> usize {
+        if let Some(number) = self.numbers.get(literal) {
+            return *number;
+        }
+        let (literal, number): (Arc<str>, _) = (literal.into(), self.literals.len());
+        self.numbers.insert(Arc::clone(&literal), number);
+        self.literals.push(literal);
+        self.is_shown.push(false);
+        number
+    }
+
+    /// As [`Self::number`], of a version that the page lists, and not only the name of a file tells.
+    fn show(&mut self, literal: &str) -> usize {
+        let number = self.number(literal);
+        self.is_shown[number] = true;
+        number
+    }
+
+    /// All numbers.
+    fn newest_first(&self) -> Vec<usize> {
+        let mut numbers: Vec<usize> = (0..self.literals.len()).collect();
+        numbers.sort_by_cached_key(|number| Reverse(Version::new(&self.literals[*number])));
+        numbers
+    }
+
+    fn into_shown(self, order: &[usize]) -> Vec<Arc<str>> {
+        let shown = order.iter().filter(|number| self.is_shown[**number]);
+        shown.map(|number| Arc::clone(&self.literals[*number])).collect()
+    }
 }
 
 /// Files in devpi's order for people, the newest first. What their names say decides, which may be something else than
-/// their releases do; `places` has all versions of these.
+/// their releases do: `numbers` has the version of each, `order` the numbers of versions.
 fn in_order(
     files: Vec<ListedFile>,
     said: &[SplitFileName<'_>],
-    places: &HashMap<&str, usize>,
+    numbers: &[usize],
+    order: &[usize],
 ) -> Vec<ListedFile> {
-    let mut order: Vec<_> = said.iter().map(|said| places[said.version]).enumerate().collect();
-    order.sort_by(|(left, left_version), (right, right_version)| {
-        right_version.cmp(left_version).then_with(|| {
+    let mut ranks = vec![0; order.len()];
+    for (rank, number) in order.iter().enumerate() {
+        ranks[*number] = rank;
+    }
+    let mut places: Vec<usize> = (0..files.len()).collect();
+    places.sort_by(|left, right| {
+        let [left_rank, right_rank] = [left, right].map(|place| ranks[numbers[*place]]);
+        left_rank.cmp(&right_rank).then_with(|| {
             let [left, right] = [left, right].map(|place| said[*place]);
             compare_projects(right.project, left.project).then_with(|| right.suffix.cmp(left.suffix))
         })
     });
     let mut files: Vec<_> = files.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|(place, _)| files[place].take()).collect()
+    places.into_iter().filter_map(|place| files[place].take()).collect()
 }
-
 /// Compares spellings of projects by their normalised names. Nearly always both are spelt the same: a page may have
 /// dozens of wheels of one version.
 fn compare_projects(left: &str, right: &str) -> Ordering {

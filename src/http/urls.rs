@@ -1,5 +1,7 @@
 //! URLs: the base as clients see it, paths as URLs, and links relative to a page (`server-api` section 4).
 
+use std::iter::repeat_n;
+
 use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -120,16 +122,13 @@ pub(super) fn path_of_uri(uri: &str) -> Option<String> {
 /// The path from the page at `page` to `target`; both start at the root, without leading slash.
 pub(super) fn relative(page: &str, target: &str) -> String {
     // A page's links start from its directory: its path up to the last slash.
-    let both = directories(page).zip(directories(target)).take_while(|(left, right)| left == right);
-    let (common, bytes) = both.fold((0, 0), |(count, bytes), (both, _)| (count + 1, bytes + both.len()));
-    let mut link = "../".repeat(directories(page).count() - common);
-    link.extend(utf8_percent_encode(&target[bytes..], PATH));
+    let same = page.bytes().zip(target.bytes()).take_while(|(left, right)| left == right).count();
+    let common = page.as_bytes()[..same].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let up = page.as_bytes()[common..].iter().filter(|byte| **byte == b'/').count();
+    let mut link = String::with_capacity(up * "../".len() + target.len() - common);
+    link.extend(repeat_n("../", up));
+    link.extend(utf8_percent_encode(&target[common..], PATH));
     link
-}
-
-/// The directories above a path, each with the slash behind it.
-fn directories(path: &str) -> impl Iterator<Item = &str> {
-    path.split_inclusive('/').filter(|part| part.ends_with('/'))
 }
 
 #[cfg(test)]

@@ -104,9 +104,18 @@ struct DetailJson<'a> {
     meta: Meta,
     name: &'a str,
     versions: &'a [Arc<str>],
-    files: Vec<FileJson<'a>>,
+    files: FilesJson<'a>,
     #[serde(rename = "project-status", skip_serializing_if = "Option::is_none")]
     status: Option<&'a ProjectStatus>,
+}
+
+/// Each is made when it is written: of thousands much would have to be held.
+struct FilesJson<'a>(&'a [File]);
+
+impl Serialize for FilesJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(FileJson::from))
+    }
 }
 
 #[derive(Serialize)]
@@ -157,9 +166,8 @@ enum YankedJson<'a> {
 impl ProjectDetail {
     /// The page as JSON (PEP 691).
     pub fn render_json(&self) -> Vec<u8> {
-        let files: Vec<_> = self.files.iter().map(FileJson::from).collect();
-        let status = self.status.as_ref();
-        let mut page = Vec::with_capacity(1024 + files.len() * USUAL_FILE_BYTES);
+        let (files, status) = (FilesJson(&self.files), self.status.as_ref());
+        let mut page = Vec::with_capacity(1024 + self.files.len() * USUAL_FILE_BYTES);
         let detail = DetailJson { meta: META, name: &self.name, versions: &self.versions, files, status };
         // Serialising these structs cannot fail: no map keys but strings, no writer but memory.
         let _written = serde_json::to_writer(&mut page, &detail);
