@@ -130,7 +130,9 @@ def _large(stage: Stage, title: str, key: str, size: int, rounds: int) -> None:
         growth = subject.process.memory_mib("VmHWM") - before
         return {key: size / 1e6 / seconds, f"{key} memory": growth}
 
-    stage.rounds(title, [*WITHOUT_NGINX, LIMIT], measure, rounds=rounds, slow_rounds=max(1, rounds // 2))
+    refusing = {name for name, subject in stage.subjects.items() if subject.max_upload and subject.max_upload < size}
+    names = [name for name in [*WITHOUT_NGINX, LIMIT] if name not in refusing]
+    stage.rounds(title, names, measure, rounds=rounds, slow_rounds=max(1, rounds // 2))
     for old in made.values():
         old.path.unlink()
 

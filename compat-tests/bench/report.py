@@ -37,7 +37,7 @@ Written by `make bench`; `make bench-quick` takes some minutes and writes nothin
 - Installers check the hashes of what they install. Each has an empty cache and an empty target.
 - devpi-server and Wheelhouse get login tokens, as devpi's client sends them, and not a password each time. devpi-server
   may have 900 connections instead of 100, and offers core metadata. pypiserver runs with waitress and watchdog, and
-  without passwords.
+  without passwords; it takes at most 1 GiB in a request.
 - A ratio is how many times as good Wheelhouse is: above 1 it is better, for times and memory, too.
 """
 

@@ -52,6 +52,8 @@ class Subject:
     upload_path = "/"
     durability = ""
     """What is on disk when an upload is answered."""
+    max_upload: int | None = None
+    """More bytes than that it refuses in one request."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -285,6 +287,8 @@ class Pypiserver(Subject):
     name = PYPISERVER
     formats = ("html",)
     durability = "not synced"
+    max_upload = 1024**3
+    """That is waitress's."""
 
     @property
     def programs(self) -> Path:

@@ -124,7 +124,7 @@ pub(super) fn relative(page: &str, target: &str) -> String {
     // A page's links start from its directory: its path up to the last slash.
     let same = page.bytes().zip(target.bytes()).take_while(|(left, right)| left == right).count();
     let common = page.as_bytes()[..same].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    let up = page.as_bytes()[common..].iter().filter(|byte| **byte == b'/').count();
+    let up = page[common..].matches('/').count();
     let mut link = String::with_capacity(up * "../".len() + target.len() - common);
     link.extend(repeat_n("../", up));
     link.extend(utf8_percent_encode(&target[common..], PATH));

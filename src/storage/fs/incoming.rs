@@ -1,9 +1,11 @@
 //! Contents that are arriving.
 //!
 //! An upload may last for minutes, so it must not occupy a thread: pieces are gathered, and a thread is borrowed for
-//! as long as it takes to write and hash what was gathered. What arrives meanwhile waits in the buffers of the connection.
+//! as long as it takes to write and hash what was gathered. Meanwhile as much may be gathered again; what arrives then
+//! waits in the buffers of the connection.
 
 use std::io::Write;
+use std::num::NonZero;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rustix::fs::{Advice, fadvise};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -22,12 +25,18 @@ use crate::pep::digest::Sha256Hasher;
 use crate::storage::StorageError;
 use crate::storage::files::{ArrivingFile, IncomingFile, LocalFile, ReceivedFile};
 
+/// How much of a large file is written until the disk is asked to begin with it, in bytes. Else the system would begin
+/// when the file is synced, and the client wait for all of it.
+const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
+
 /// An [`IncomingFile`] of a directory store.
 pub(super) struct DirectoryIncomingFile {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
     /// How many bytes are gathered before they are written.
     buffer: usize,
+    /// What is to be written next. It is copied, as small pieces may be parts of large buffers.
+    gathered: Vec<u8>,
     file: FileState,
     /// How much is written.
     written: Arc<AtomicU64>,
@@ -47,10 +56,10 @@ enum FileState {
 struct Written {
     file: Arc<OpenFile>,
     path: TempPath,
-    /// What comes next. It is copied, as small pieces may be parts of large buffers.
-    gathered: Vec<u8>,
     hasher: Sha256Hasher,
     size: u64,
+    /// How much of it the disk was asked to write.
+    begun: u64,
 }
 
 impl DirectoryIncomingFile {
@@ -64,8 +73,7 @@ impl DirectoryIncomingFile {
         let written = spawn_blocking(move || {
             let (file, path) = NamedTempFile::new_in(directory)?.into_parts();
             let file = Arc::new(OpenFile::new(file, permit));
-            let written =
-                Written { file, path, gathered: Vec::new(), hasher: Sha256Hasher::default(), size: 0 };
+            let written = Written { file, path, hasher: Sha256Hasher::default(), size: 0, begun: 0 };
             Ok::<_, StorageError>(Box::new(written))
         });
         // Waited for here already, so that a full disk is told before the client has sent its file.
@@ -74,6 +82,7 @@ impl DirectoryIncomingFile {
             layout,
             leases,
             buffer: buffer.max(1),
+            gathered: Vec::new(),
             reader: Arc::clone(&written.file),
             file: FileState::Idle(written),
             written: Arc::default(),
@@ -89,25 +98,38 @@ impl DirectoryIncomingFile {
         }
     }
 
-    /// Starts to write what was gathered.
-    fn start_writing(&mut self, mut written: Box<Written>) {
-        let count = Arc::clone(&self.written);
+    /// Starts to write what was gathered, when the write under way is done.
+    async fn start_writing(&mut self) -> Result<(), StorageError> {
+        let mut written = self.take_file().await?;
+        let (gathered, count) = (std::mem::take(&mut self.gathered), Arc::clone(&self.written));
         self.file = FileState::Writing(spawn_blocking(move || {
-            written.write_gathered()?;
+            written.append(&gathered)?;
             count.store(written.size, Ordering::Release);
             Ok(written)
         }));
+        Ok(())
     }
 }
 
 impl Written {
     /// Blocks.
-    fn write_gathered(&mut self) -> Result<(), StorageError> {
-        self.file.file().write_all(&self.gathered)?;
-        self.hasher.update(&self.gathered);
-        self.size += self.gathered.len() as u64;
-        self.gathered.clear();
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.file.file().write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        self.begin_write_back();
         Ok(())
+    }
+
+    /// Asks the disk to begin with what was written, once that is much.
+    fn begin_write_back(&mut self) {
+        let length = self.size - self.begun;
+        if length >= WRITE_BACK_BYTES {
+            // Only an advice, that some file systems do not take: the file is synced in any case. Linux starts to write
+            // what it is told not to keep, and keeps it until that is done.
+            let _advice = fadvise(self.file.file(), self.begun, NonZero::new(length), Advice::DontNeed);
+            self.begun = self.size;
+        }
     }
 }
 
@@ -115,28 +137,21 @@ impl Written {
 impl IncomingFile for DirectoryIncomingFile {
     async fn write(&mut self, mut piece: Bytes) -> Result<(), StorageError> {
         while !piece.is_empty() {
-            let mut written = self.take_file().await?;
-            let gathered = &mut written.gathered;
-            gathered.reserve_exact(self.buffer - gathered.len());
-            let fitting = piece.split_to(piece.len().min(self.buffer - gathered.len()));
-            gathered.extend_from_slice(&fitting);
-            if gathered.len() < self.buffer {
-                self.file = FileState::Idle(written);
-            } else {
-                self.start_writing(written);
+            let free = self.buffer - self.gathered.len();
+            self.gathered.reserve_exact(free);
+            self.gathered.extend_from_slice(&piece.split_to(piece.len().min(free)));
+            if self.gathered.len() == self.buffer {
+                self.start_writing().await?;
             }
         }
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<u64, StorageError> {
-        let written = self.take_file().await?;
-        if written.gathered.is_empty() {
-            self.file = FileState::Idle(written);
-        } else {
-            self.start_writing(written);
-            self.file = FileState::Idle(self.take_file().await?);
+        if !self.gathered.is_empty() {
+            self.start_writing().await?;
         }
+        self.file = FileState::Idle(self.take_file().await?);
         Ok(self.written())
     }
 
@@ -149,8 +164,7 @@ impl IncomingFile for DirectoryIncomingFile {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError> {
-        let written = self.take_file().await?;
-        self.start_writing(written);
+        self.flush().await?;
         let Written { file, path, hasher, size, .. } = *self.take_file().await?;
         let (layout, leases) = (self.layout, self.leases);
         Ok(Box::new(DirectoryReceivedFile { layout, leases, file, path, sha256: hasher.finish(), size }))
