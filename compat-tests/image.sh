@@ -118,7 +118,7 @@ has_image() { b inspect --type image "$1" > /dev/null 2>&1; }
 
 bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
 # Base images from another toolchain or with other certificates are made anew.
-inputs=$({ echo 1; rustc -vV; echo "$suite"; cat "$bundle" 2> /dev/null || true; } | sha256sum)
+inputs=$({ echo 2; rustc -vV; echo "$suite"; cat "$bundle" 2> /dev/null || true; } | sha256sum)
 if [[ ! -f $store/inputs || $(cat "$store/inputs") != "$inputs" ]]; then
     rm -f "$store/inputs"
     b rmi --all --force > /dev/null 2>&1 || true
@@ -143,9 +143,9 @@ if ! has_image "$builder_base"; then
     container=$(b from --pull-never "$runtime_base")
     b run --isolation chroot "$container" -- sh -c '
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev ca-certificates
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev make ca-certificates
         apt-get clean
-    ' > "$work/apt.log" 2>&1 || { tail -n 20 "$work/apt.log"; die "installing a C compiler failed"; }
+    ' > "$work/apt.log" 2>&1 || { tail -n 20 "$work/apt.log"; die "installing a C compiler and make failed"; }
     root=$(b mount "$container")
     mkdir -p "$root/usr/local/cargo"
     tar -C "$(rustc --print sysroot)" --exclude=./share -cf - . | tar -C "$root/usr/local/cargo" -xf - --no-same-owner

@@ -51,6 +51,9 @@ impl ProjectFiles {
             match found {
                 FoundFiles::Stage(index, releases, found) => {
                     has_stage = true;
+                    versions.reserve(releases.len());
+                    names.reserve(found.len());
+                    files.reserve(found.len());
                     let numbers: Vec<_> =
                         releases.iter().map(|release| versions.show(&release.version)).collect();
                     let mut requires_python = vec![None; versions.literals.len()];
@@ -94,6 +97,12 @@ struct Versions {
 }
 
 impl Versions {
+    fn reserve(&mut self, additional: usize) {
+        self.numbers.reserve(additional);
+        self.literals.reserve(additional);
+        self.is_shown.reserve(additional);
+    }
+
     fn number(&mut self, literal: &str) -> usize {
         if let Some(number) = self.numbers.get(literal) {
             return *number;
@@ -148,6 +157,7 @@ fn in_order(
     let mut files: Vec<_> = files.into_iter().map(Some).collect();
     places.into_iter().filter_map(|place| files[place].take()).collect()
 }
+
 /// Compares spellings of projects by their normalised names. Nearly always both are spelt the same: a page may have
 /// dozens of wheels of one version.
 fn compare_projects(left: &str, right: &str) -> Ordering {

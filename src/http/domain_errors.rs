@@ -24,6 +24,10 @@ impl From<StorageError> for ApiError {
                 Self::submit(StatusCode::INSUFFICIENT_STORAGE, "no space left on the server")
                     .with_cause(error)
             }
+            StorageError::Busy(_) => {
+                Self::message(StatusCode::SERVICE_UNAVAILABLE, "the server is busy, try again later")
+                    .with_cause(error)
+            }
             StorageError::Closed => {
                 Self::message(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
             }

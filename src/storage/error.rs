@@ -6,6 +6,9 @@ pub enum StorageError {
     /// The disk or the quota is full. Nothing of the operation was kept.
     #[error("no space left in the storage")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Others keep the store busy. Nothing of the operation was kept; it may succeed later.
+    #[error("the storage is busy")]
+    Busy(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store is being closed and takes no more work.
     #[error("the storage is shut down")]
     Closed,

@@ -34,7 +34,7 @@ impl Descriptors {
     /// Waits for one, but not for ever: others may read very slowly.
     pub(super) async fn acquire(&self) -> Result<Permit, StorageError> {
         let permit = timeout(WAIT, Arc::clone(&self.0).acquire_owned()).await;
-        let permit = permit.map_err(|_| StorageError::Failed("too many files are open".into()))?;
+        let permit = permit.map_err(|_| StorageError::Busy("too many files are open".into()))?;
         permit.map_err(|_| StorageError::Closed)
     }
 }
@@ -59,5 +59,19 @@ impl OpenFile {
 impl LocalFile for OpenFile {
     fn file(&self) -> &File {
         &self.file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever() {
+        let descriptors = Descriptors::new(LEAST);
+        let held = [descriptors.acquire().await.unwrap(), descriptors.acquire().await.unwrap()];
+        assert!(matches!(descriptors.acquire().await, Err(StorageError::Busy(_))));
+        drop(held);
+        assert!(descriptors.acquire().await.is_ok());
     }
 }

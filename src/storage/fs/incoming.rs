@@ -125,8 +125,9 @@ impl Written {
     fn begin_write_back(&mut self) {
         let length = self.size - self.begun;
         if length >= WRITE_BACK_BYTES {
-            // Only an advice, that some file systems do not take: the file is synced in any case. Linux starts to write
-            // what it is told not to keep, and keeps it until that is done.
+            // Only an advice, which some file systems do not take: the file is synced in any case. Linux starts to write
+            // what it is told not to keep. It also forgets what is written already, so that some may have to be read
+            // again; the call that would not do that is not to be had without unsafe code.
             let _advice = fadvise(self.file.file(), self.begun, NonZero::new(length), Advice::DontNeed);
             self.begun = self.size;
         }

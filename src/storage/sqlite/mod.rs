@@ -268,13 +268,14 @@ fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
 
 impl From<rusqlite::Error> for StorageError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase};
         // The index of the write-ahead log did not get its size, for which it needs nothing but room.
         if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
             return Self::Full(error.into());
         }
         match error.sqlite_error_code() {
             Some(DiskFull) => Self::Full(error.into()),
+            Some(DatabaseBusy) => Self::Busy(error.into()),
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Failed(error.into()),
         }

@@ -173,19 +173,18 @@ impl WriterThread {
                 }
             }
             Err(Failure { cause, may_count }) => {
-                let full = matches!(cause, StorageError::Full(_));
+                let again = match cause {
+                    StorageError::Full(_) => StorageError::Full,
+                    StorageError::Busy(_) => StorageError::Busy,
+                    _ => StorageError::Failed,
+                };
                 let text = format!("{:#}", anyhow::Error::from(cause));
                 error!(changes = group.len(), "a transaction failed: {text}");
                 if may_count {
                     self.settle_doubt();
                 }
                 for request in group.drain(..) {
-                    let cause = if full {
-                        StorageError::Full(text.clone().into())
-                    } else {
-                        StorageError::Failed(text.clone().into())
-                    };
-                    request.fail(cause);
+                    request.fail(again(text.clone().into()));
                 }
             }
         }
