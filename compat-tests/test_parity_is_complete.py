@@ -75,6 +75,8 @@ def test_what_differs_by_nature_is_taken_out() -> None:
     text = 'http://127.0.0.1:40001/a 40001 400012 ["alice", [], true].aB-c.D_e-f toxresult-20261122130726-0  \r\n'
     expected = "{server}/a {server:port} 400012 <token of alice> toxresult-<time>-0\n"
     assert normalise.normalise(text, names, hashes=True) == expected
+    in_json = r'"[\"alice\", [], true].aB-c.D_e-f"'
+    assert normalise.normalise(in_json, {}, hashes=True) == '"<token of alice>"'
     hash_of_file = "+f/012/3456789abcdef/a.whl#sha256=" + "0" * 64
     assert normalise.normalise(hash_of_file, {}, hashes=True) == hash_of_file
     assert normalise.normalise(hash_of_file, {}, hashes=False) == "<hash>a.whl#sha256=<hash>"

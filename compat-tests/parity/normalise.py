@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_TOKEN = re.compile(r'\["(\w+)", \[[^\]]*\], (?:true|false)\]\.[\w-]+\.[\w-]+')
+# Also within JSON, where the quotes are escaped.
+_TOKEN = re.compile(r'\[\\?"(\w+)\\?", \[[^\]]*\], (?:true|false)\]\.[\w-]+\.[\w-]+')
 _ESCAPED_TOKEN = re.compile(r"%5B%22(\w+)%22%2C%20%5B%5D%2C%20(?:true|false)%5D\.[\w-]+\.[\w-]+")
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
