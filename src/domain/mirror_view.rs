@@ -105,12 +105,12 @@ impl ShownPage {
     }
 
     /// The versions that the upstream lists, else those that the names of files tell.
-    pub(super) fn versions(&self) -> Vec<Arc<str>> {
+    pub(super) fn versions(&self) -> Vec<&str> {
         if !self.page().versions.is_empty() {
-            return self.page().versions.clone();
+            return self.page().versions.iter().map(|version| &**version).collect();
         }
         let versions = self.files().map(|file| version_of(&file.read.file_name));
-        versions.filter(|version| !version.is_empty()).map(Into::into).collect()
+        versions.filter(|version| !version.is_empty()).collect()
     }
 
     /// The releases that the names of files tell, with what the page says of them.

@@ -169,13 +169,12 @@ impl Registry {
         for source in sources {
             found.push(match source {
                 Source::Stage(owner) => {
-                    let releases = snapshot.list_versions(&owner, project.normal()).await?;
-                    let files = snapshot.list_release_files(&owner, project.normal()).await?;
-                    FoundFiles::Stage(owner, releases, files)
+                    let files = self.stage_files(snapshot.as_mut(), &owner, project).await?;
+                    FoundFiles::Stage(owner.to_string(), files)
                 }
                 Source::Mirror(owner, shown) => {
                     last_serial = last_serial.or(shown.page().serial.filter(|_| owner == *index));
-                    FoundFiles::Mirror(owner, shown)
+                    FoundFiles::Mirror(owner.to_string(), shown)
                 }
             });
         }

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::acl::AccessPolicy;
+use super::stage_files::KeptStageFiles;
 use super::stale::{StaleObserver, StaleTracker};
 use crate::archive::Limits as ArchiveLimits;
 use crate::clock::Clock;
@@ -28,6 +29,8 @@ pub struct RegistryLimits {
     pub index_settings: usize,
     /// What uploaded archives may have inside.
     pub archive: ArchiveLimits,
+    /// How many files of large projects are kept in order, each of which takes about 400 bytes of memory.
+    pub kept_files: u64,
 }
 
 impl Default for RegistryLimits {
@@ -37,6 +40,7 @@ impl Default for RegistryLimits {
             index_bases: 200,
             index_settings: 65_536,
             archive: ArchiveLimits::default(),
+            kept_files: 50_000,
         }
     }
 }
@@ -49,6 +53,7 @@ pub struct Registry {
     pub(super) policy: AccessPolicy,
     pub(super) clock: Clock,
     pub(super) limits: RegistryLimits,
+    pub(super) stage_files: KeptStageFiles,
     /// Work that goes on without the client who asked for it.
     pub(super) tasks: TaskTracker,
 }
@@ -87,7 +92,8 @@ impl Registry {
         // First, so that whoever makes a page anew finds what it is made of forgotten.
         observers.insert(0, Arc::clone(&mirrors) as _);
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
-        Ok(Self { meta, files, mirrors, policy, clock, limits, tasks: TaskTracker::new() })
+        let stage_files = KeptStageFiles::new(limits.kept_files);
+        Ok(Self { meta, files, mirrors, policy, clock, limits, stage_files, tasks: TaskTracker::new() })
     }
 
     /// Settles what a process that died has left in the file store. Returns how many contents were removed.

@@ -33,7 +33,7 @@ impl Sha256 {
     }
 
     /// The hexadecimal digits; pages have thousands of them.
-    fn write_digits<'a>(&self, digits: &'a mut [u8; 64]) -> &'a str {
+    pub(super) fn write_digits<'a>(&self, digits: &'a mut [u8; 64]) -> &'a str {
         // There is room for twice the bytes, and digits are ASCII.
         let _fits = hex::encode_to_slice(self.0, digits);
         std::str::from_utf8(digits).unwrap_or_default()

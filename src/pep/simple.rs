@@ -53,32 +53,33 @@ impl ProjectStatus {
     }
 }
 
-/// A project's page.
+/// A project's page. `F` yields the files, newest version first: each is made when it is written, as of thousands much
+/// would have to be held.
 #[derive(Clone, Debug)]
-pub struct ProjectDetail {
+pub struct ProjectDetail<'a, F> {
     /// The normalised name.
-    pub name: Arc<str>,
+    pub name: &'a str,
     /// All versions without duplicates, also those without files; newest first.
-    pub versions: Vec<Arc<str>>,
-    /// The files, newest version first.
-    pub files: Vec<File>,
+    pub versions: &'a [&'a str],
+    /// The files.
+    pub files: F,
     /// Its status; `None` for an active project.
-    pub status: Option<ProjectStatus>,
+    pub status: Option<&'a ProjectStatus>,
 }
 
 /// A file of a project's page.
 #[derive(Clone, Debug)]
-pub struct File {
+pub struct File<'a> {
     /// File name, the last part of the URL.
-    pub filename: Arc<str>,
+    pub filename: &'a str,
     /// Where the file is: absolute, or relative to the page. Percent-encoded, without fragment.
     pub url: String,
-    /// Hashes of the file by the name of the algorithm, the best first.
-    pub hashes: Vec<(Arc<str>, Arc<str>)>,
+    /// Hashes of the file.
+    pub hashes: Hashes<'a>,
     /// Which Pythons the release is for. `None` where the uploader did not say.
-    pub requires_python: Option<Arc<str>>,
+    pub requires_python: Option<&'a str>,
     /// The reason for which it is yanked, which may be empty; `None` for a file that is not yanked.
-    pub yanked: Option<Arc<str>>,
+    pub yanked: Option<&'a str>,
     /// Whether core metadata are served at the URL with `.metadata` appended.
     pub core_metadata: CoreMetadata,
     /// Size in bytes, where it is known.
@@ -88,7 +89,16 @@ pub struct File {
     /// Where its provenance object is.
     pub provenance: Option<String>,
     /// Which index offers the file; shown to human readers.
-    pub source: Arc<str>,
+    pub source: &'a str,
+}
+
+/// Hashes of a file.
+#[derive(Clone, Copy, Debug)]
+pub enum Hashes<'a> {
+    /// The one that is computed here.
+    Sha256(Sha256),
+    /// Hexadecimal digits by the name of the algorithm.
+    Named(&'a [(Arc<str>, Arc<str>)]),
 }
 
 #[derive(Serialize)]
@@ -100,21 +110,26 @@ struct Meta {
 const META: Meta = Meta { api_version: API_VERSION };
 
 #[derive(Serialize)]
-struct DetailJson<'a> {
+struct DetailJson<'a, F> {
     meta: Meta,
     name: &'a str,
-    versions: &'a [Arc<str>],
-    files: FilesJson<'a>,
+    versions: &'a [&'a str],
+    files: F,
     #[serde(rename = "project-status", skip_serializing_if = "Option::is_none")]
     status: Option<&'a ProjectStatus>,
 }
 
-/// Each is made when it is written: of thousands much would have to be held.
-struct FilesJson<'a>(&'a [File]);
+struct FilesJson<F>(F);
 
-impl Serialize for FilesJson<'_> {
+impl<'a, F: Iterator<Item = File<'a>> + Clone> Serialize for FilesJson<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(FileJson::from))
+        serializer.collect_seq(self.0.clone())
+    }
+}
+
+impl Serialize for File<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        FileJson::from(self).serialize(serializer)
     }
 }
 
@@ -123,7 +138,7 @@ impl Serialize for FilesJson<'_> {
 struct FileJson<'a> {
     filename: &'a str,
     url: &'a str,
-    hashes: HashesJson<'a>,
+    hashes: Hashes<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     core_metadata: Option<CoreMetadataJson>,
     // The name before PEP 714, which pip 23.1 and older read.
@@ -141,11 +156,14 @@ struct FileJson<'a> {
     provenance: Option<&'a str>,
 }
 
-struct HashesJson<'a>(&'a [(Arc<str>, Arc<str>)]);
-
-impl Serialize for HashesJson<'_> {
+impl Serialize for Hashes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(algorithm, value)| (&**algorithm, &**value)))
+        match self {
+            Self::Sha256(hash) => serializer.collect_map([("sha256", hash)]),
+            Self::Named(hashes) => {
+                serializer.collect_map(hashes.iter().map(|(name, value)| (&**name, &**value)))
+            }
+        }
     }
 }
 
@@ -163,33 +181,33 @@ enum YankedJson<'a> {
     Because(&'a str),
 }
 
-impl ProjectDetail {
+impl<'a, F: Iterator<Item = File<'a>> + Clone> ProjectDetail<'a, F> {
     /// The page as JSON (PEP 691).
-    pub fn render_json(&self) -> Vec<u8> {
-        let (files, status) = (FilesJson(&self.files), self.status.as_ref());
-        let mut page = Vec::with_capacity(1024 + self.files.len() * USUAL_FILE_BYTES);
-        let detail = DetailJson { meta: META, name: &self.name, versions: &self.versions, files, status };
+    pub fn render_json(self) -> Vec<u8> {
+        let Self { name, versions, files, status } = self;
+        let mut page = Vec::with_capacity(1024 + files.size_hint().0 * USUAL_FILE_BYTES);
+        let detail = DetailJson { meta: META, name, versions, files: FilesJson(files), status };
         // Serialising these structs cannot fail: no map keys but strings, no writer but memory.
         let _written = serde_json::to_writer(&mut page, &detail);
         page
     }
 }
 
-impl<'a> From<&'a File> for FileJson<'a> {
-    fn from(file: &'a File) -> Self {
+impl<'a> From<&'a File<'a>> for FileJson<'a> {
+    fn from(file: &'a File<'a>) -> Self {
         let core_metadata = match file.core_metadata {
             CoreMetadata::Absent => None,
             CoreMetadata::Offered => Some(CoreMetadataJson::Offered(true)),
             CoreMetadata::Hashed(sha256) => Some(CoreMetadataJson::Hashed { sha256 }),
         };
         Self {
-            filename: &file.filename,
+            filename: file.filename,
             url: &file.url,
-            hashes: HashesJson(&file.hashes),
+            hashes: file.hashes,
             core_metadata,
             dist_info_metadata: core_metadata,
-            requires_python: file.requires_python.as_deref(),
-            yanked: file.yanked.as_deref().map(|reason| {
+            requires_python: file.requires_python,
+            yanked: file.yanked.map(|reason| {
                 if reason.is_empty() { YankedJson::Yanked(true) } else { YankedJson::Because(reason) }
             }),
             size: file.size,
@@ -209,65 +227,63 @@ pub(crate) mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    /// A page of files that are already made.
+    pub(crate) type Example = ProjectDetail<'static, std::vec::IntoIter<File<'static>>>;
+
+    fn example_of(versions: &'static [&'static str], files: [File<'static>; 2]) -> Example {
+        ProjectDetail { name: "demo", versions, files: Vec::from(files).into_iter(), status: None }
+    }
+
     /// A page with a full and a sparse file.
-    pub(crate) fn example() -> ProjectDetail {
+    pub(crate) fn example() -> Example {
         let full = File {
-            filename: "demo-1.0-py3-none-any.whl".into(),
+            filename: "demo-1.0-py3-none-any.whl",
             url: "../../+f/abc/demo-1.0-py3-none-any.whl".into(),
-            hashes: vec![("sha256".into(), Sha256::of(b"wheel").to_string().into())],
-            requires_python: Some(">=3.8,<4".into()),
+            hashes: Hashes::Sha256(Sha256::of(b"wheel")),
+            requires_python: Some(">=3.8,<4"),
             yanked: None,
             core_metadata: CoreMetadata::Hashed(Sha256::of(b"metadata")),
             size: Some(5),
             upload_time: Some("2026-11-22T13:03:52.25Z".parse().unwrap()),
             provenance: None,
-            source: "alice/dev".into(),
+            source: "alice/dev",
         };
         let sparse = File {
-            filename: "demo & co-0.9.zip".into(),
+            filename: "demo & co-0.9.zip",
             url: "../../+f/def/demo%20&%20co-0.9.zip".into(),
             requires_python: None,
             core_metadata: CoreMetadata::Absent,
             ..full.clone()
         };
-        ProjectDetail {
-            name: "demo".into(),
-            versions: vec!["1.0".into(), "0.9".into(), "0.1".into()],
-            files: vec![full, sparse],
-            status: None,
-        }
+        example_of(&["1.0", "0.9", "0.1"], [full, sparse])
     }
 
     /// A page with all that only an upstream says.
-    pub(crate) fn mirrored() -> ProjectDetail {
+    pub(crate) fn mirrored() -> Example {
+        let hashes = [("md5", "abc"), ("sha1", "def")].map(|(name, value)| (name.into(), value.into()));
         let file = File {
-            filename: "demo-1.0-py3-none-any.whl".into(),
+            filename: "demo-1.0-py3-none-any.whl",
             url: "../../+e/demo-1.0-py3-none-any.whl".into(),
-            hashes: vec![("md5".into(), "abc".into()), ("sha1".into(), "def".into())],
+            hashes: Hashes::Named(Vec::leak(hashes.into())),
             requires_python: None,
-            yanked: Some("bad <one>".into()),
+            yanked: Some("bad <one>"),
             core_metadata: CoreMetadata::Offered,
             size: None,
             upload_time: None,
             provenance: Some("https://h/p".into()),
-            source: "root/pypi".into(),
+            source: "root/pypi",
         };
         let bare = File {
-            filename: "demo-0.9.zip".into(),
+            filename: "demo-0.9.zip",
             url: "../../+e/demo-0.9.zip".into(),
-            hashes: Vec::new(),
-            yanked: Some("".into()),
+            hashes: Hashes::Named(&[]),
+            yanked: Some(""),
             core_metadata: CoreMetadata::Absent,
             provenance: None,
             ..file.clone()
         };
         let status = ProjectStatus { status: "archived".into(), reason: Some("done & over".into()) };
-        ProjectDetail {
-            name: "demo".into(),
-            versions: vec!["1.0".into()],
-            files: vec![file, bare],
-            status: Some(status),
-        }
+        ProjectDetail { status: Some(Box::leak(Box::new(status))), ..example_of(&["1.0"], [file, bare]) }
     }
 
     #[test]

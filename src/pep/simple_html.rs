@@ -2,15 +2,15 @@
 //!
 //! Written by hand into one buffer: it is the most asked-for answer of the server and its shape is frozen (PEP 833).
 
-use super::simple::{API_VERSION, CoreMetadata, File, ProjectDetail, ProjectStatus};
+use super::simple::{API_VERSION, CoreMetadata, File, Hashes, ProjectDetail, ProjectStatus};
 
-impl ProjectDetail {
+impl<'a, F: Iterator<Item = File<'a>>> ProjectDetail<'a, F> {
     /// The page as HTML.
-    pub fn render_html(&self, title: &str) -> Vec<u8> {
-        let mut page = Page::new(title, 256 + 512 * self.files.len(), self.status.as_ref());
+    pub fn render_html(self, title: &str) -> Vec<u8> {
+        let mut page = Page::new(title, 256 + 512 * self.files.size_hint().0, self.status);
         page.markup("\n");
-        for file in &self.files {
-            page.file(file);
+        for file in self.files {
+            page.file(&file);
         }
         page.finish()
     }
@@ -38,34 +38,41 @@ impl Page {
     }
 
     fn file(&mut self, file: &File) {
-        self.text(&file.source).markup(" <a href=\"").text(&file.url);
-        if let Some((algorithm, value)) = file.hashes.first() {
-            self.markup("#").text(algorithm).markup("=").text(value);
+        self.text(file.source).markup(" <a href=\"").text(&file.url);
+        match file.hashes {
+            Hashes::Sha256(hash) => {
+                self.markup("#sha256=").markup(hash.write_digits(&mut [0; 64]));
+            }
+            Hashes::Named(hashes) => {
+                // There is room for one.
+                let best = hashes.iter().find(|(algorithm, _)| &**algorithm == "sha256").or(hashes.first());
+                if let Some((algorithm, value)) = best {
+                    self.markup("#").text(algorithm).markup("=").text(value);
+                }
+            }
         }
         self.markup("\"");
-        let core_metadata = match file.core_metadata {
-            CoreMetadata::Absent => None,
-            CoreMetadata::Offered => Some("=\"true\"".to_owned()),
-            CoreMetadata::Hashed(sha256) => Some(format!("=\"sha256={sha256}\"")),
-        };
-        if let Some(value) = core_metadata {
-            // The first name is the one before PEP 714, which pip 23.1 and older read.
-            self.markup(" data-dist-info-metadata")
-                .markup(&value)
-                .markup(" data-core-metadata")
-                .markup(&value);
+        // The first name is the one before PEP 714, which pip 23.1 and older read.
+        for name in [" data-dist-info-metadata=\"", " data-core-metadata=\""] {
+            match file.core_metadata {
+                CoreMetadata::Absent => &mut *self,
+                CoreMetadata::Offered => self.markup(name).markup("true\""),
+                CoreMetadata::Hashed(hash) => {
+                    self.markup(name).markup("sha256=").markup(hash.write_digits(&mut [0; 64])).markup("\"")
+                }
+            };
         }
-        if let Some(requires_python) = &file.requires_python {
+        if let Some(requires_python) = file.requires_python {
             self.markup(" data-requires-python=\"").text(requires_python).markup("\"");
         }
-        if let Some(reason) = &file.yanked {
+        if let Some(reason) = file.yanked {
             self.markup(" data-yanked=\"").text(reason).markup("\"");
         }
         // In HTML it has to be a whole URL (PEP 740).
         if let Some(provenance) = file.provenance.as_ref().filter(|url| url.contains("://")) {
             self.markup(" data-provenance=\"").text(provenance).markup("\"");
         }
-        self.markup(">").text(&file.filename).markup("</a><br>\n");
+        self.markup(">").text(file.filename).markup("</a><br>\n");
     }
 
     fn markup(&mut self, markup: &str) -> &mut Self {

@@ -118,12 +118,15 @@ pub trait Snapshot: Send {
         version: Option<&str>,
     ) -> Result<Vec<Stored<Link>>, StorageError>;
 
-    /// The release files of a project, in the order in which they came.
-    async fn list_release_files(
+    /// The versions and release files of a project. With the mark of an earlier read, only those that came since then
+    /// are given, as long as that can be told and they are few; the new mark says how many there are in all. Something
+    /// that came may have taken the place of what was there: the file of that name, the release of that version.
+    async fn read_project(
         &mut self,
         index: &IndexName,
         project: &str,
-    ) -> Result<Vec<ReleaseFile>, StorageError>;
+        since: Option<ProjectMark>,
+    ) -> Result<ProjectContents, StorageError>;
 
     /// What the path leads to. Where several files were there one after the other, the newest counts.
     async fn get_file(&mut self, path: &StoredPath) -> Result<FileState, StorageError>;
@@ -176,6 +179,34 @@ pub trait Snapshot: Send {
 
     /// When the newest commit was made.
     async fn last_commit_time(&mut self) -> Result<Option<Timestamp>, StorageError>;
+}
+
+/// What was read of a project. See [`Snapshot::read_project`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProjectContents {
+    /// Until where; `None` where the index does not have the project.
+    pub mark: Option<ProjectMark>,
+    /// Its releases, in no particular order.
+    pub releases: Vec<ReleaseSummary>,
+    /// Its release files, in the order in which they came.
+    pub files: Vec<ReleaseFile>,
+}
+
+/// Until where a project was read. Projects that come later under the same name have other marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProjectMark {
+    /// The store's number of the project.
+    pub(crate) project: i64,
+    /// The serial that last changed it.
+    pub(crate) changed_at: Serial,
+    /// The store's number of the last release; later ones have larger numbers.
+    pub(crate) last_release: i64,
+    /// The store's number of the last release file; later ones have larger numbers.
+    pub(crate) last_file: i64,
+    /// How many releases it has.
+    pub releases: usize,
+    /// How many release files it has.
+    pub files: usize,
 }
 
 /// A content that links name.

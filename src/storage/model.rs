@@ -247,10 +247,8 @@ pub struct ReleaseSummary {
 pub struct ReleaseFile {
     /// The version that it belongs to.
     pub version: Arc<str>,
-    /// Where clients find it.
+    /// Where clients find it; ends with its name.
     pub path: StoredPath,
-    /// Its name.
-    pub file_name: Arc<str>,
     /// The hash of its content.
     pub sha256: Sha256,
     /// Size in bytes.

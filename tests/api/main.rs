@@ -19,6 +19,8 @@ mod indexes;
 #[cfg(test)]
 mod inheritance;
 #[cfg(test)]
+mod large_projects;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod metadata;

@@ -8,6 +8,8 @@ mod changes;
 #[cfg(test)]
 mod closing;
 #[cfg(test)]
+mod contents;
+#[cfg(test)]
 mod expectations;
 #[cfg(test)]
 mod lifetimes;
@@ -51,6 +53,8 @@ macro_rules! suite {
                 changes::many_commits_at_once_get_serials_of_their_own,
                 changes::listeners_hear_in_order_and_before_the_committer,
                 changes::listeners_hear_of_commits_nobody_waits_for,
+                contents::what_came_since_a_mark_is_read,
+                contents::what_went_since_a_mark_is_missed_in_the_number,
                 expectations::users_are_expected_with_their_indexes,
                 expectations::indexes_are_expected_by_their_settings,
                 expectations::projects_are_expected_with_all_that_is_in_them,

@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use wheelhouse::storage::meta::{CommitError, ExistingMetadata, MetaStore, Operation};
 use wheelhouse::storage::model::{FileState, IndexName, IndexSettings, Link, Serial, StoredPath, UserRecord};
 
+use crate::contents::Known;
 use crate::support::{Place, changes, index, link, metadata, project, settings, user};
 
 /// How many histories are tried.
@@ -108,7 +109,8 @@ impl Model {
                 }
                 let file = old.and_then(|(_, file)| file);
                 project.releases.insert(VERSIONS[version], (summary.to_owned(), file));
-                Some(vec![put_release(index, version, &[("summary", summary)])])
+                let fields = [("summary", summary), ("requires_python", summary)];
+                Some(vec![put_release(index, version, &fields)])
             }
             Step::Upload { index, version, content } => self.upload(index, version, content),
             Step::RemoveFile { index, version } => {
@@ -235,6 +237,7 @@ fn all_paths() -> Vec<StoredPath> {
 async fn follow(place: &dyn Place, steps: Vec<Step>) {
     let mut store = place.open().await;
     let mut model = Model::default();
+    let mut known = INDEXES.map(|name| (index(name), Known::default()));
     for (number, step) in steps.into_iter().enumerate() {
         let mut next = model.clone();
         if let Some(operations) = next.take(&step) {
@@ -251,6 +254,13 @@ async fn follow(place: &dyn Place, steps: Vec<Step>) {
             store = place.open().await;
         }
         assert_eq!(shown(store.as_ref(), &model.filled).await, model, "after {step:?}");
+        // Not after each step: several may come at once.
+        if number % 3 == 2 {
+            let mut snapshot = store.snapshot().await.unwrap();
+            for (index, known) in &mut known {
+                known.catch_up(snapshot.as_mut(), index).await;
+            }
+        }
     }
     store.close().await.unwrap();
     let store = place.open().await;

@@ -66,8 +66,8 @@ pub(crate) async fn names_come_sorted_and_links_as_they_came(place: &dyn Place) 
     let all = names(snapshot.list_links(&index("alice/a"), "demo", None).await.unwrap());
     assert_eq!(all.iter().take(3).collect::<Vec<_>>(), ["demo-1.10.zip", "demo-1.10.whl", "demo-1.9.zip"]);
     assert_eq!(all.len(), 8);
-    let files = snapshot.list_release_files(&index("alice/a"), "demo").await.unwrap();
-    assert_eq!(files.iter().map(|file| file.file_name.to_string()).collect::<Vec<_>>(), all);
+    let files = snapshot.read_project(&index("alice/a"), "demo", None).await.unwrap().files;
+    assert_eq!(files.iter().map(|file| file.path.file_name().to_owned()).collect::<Vec<_>>(), all);
     assert_eq!(files.iter().map(|file| &*file.version).take(3).collect::<Vec<_>>(), ["1.10", "1.10", "1.9"]);
     let some = names(snapshot.list_links(&index("alice/a"), "demo", Some("2.0")).await.unwrap());
     assert_eq!(some, ["demo-2.0.zip", "demo-2.0.whl"]);

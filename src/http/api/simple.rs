@@ -19,7 +19,8 @@ use crate::http::page::Page;
 use crate::http::urls::{BaseUrl, relative};
 use crate::mirror::{Currency, Staleness};
 use crate::pep::name::ProjectName;
-use crate::pep::simple::{File, ProjectDetail};
+use crate::pep::simple::{File, Hashes, ProjectDetail};
+use crate::storage::mirrored::MirrorFile;
 use crate::storage::model::IndexName;
 
 /// Pages change with uploads: clients must ask, and usually hear 304.
@@ -103,7 +104,7 @@ pub(in crate::http) async fn project(
             let (mirrors, last_serial, is_unknown) =
                 (files.mirrors.clone(), files.last_serial, files.is_unknown);
             let (index, project) = (index.clone(), project.clone());
-            let page = make_page(move || render_project(&index, &project, files, &links, kind.format));
+            let page = make_page(move || render_project(&index, &project, &files, &links, kind.format));
             let page = page.await?.of_mirrors(mirrors, last_serial);
             if is_unknown { Err(Unkept::Page(Arc::new(page))) } else { Ok(page) }
         };
@@ -205,15 +206,15 @@ async fn make_page(render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Result<
 fn render_project(
     index: &IndexName,
     project: &ProjectName,
-    files: ProjectFiles,
+    files: &ProjectFiles,
     links: &Links,
     format: SimpleFormat,
 ) -> Vec<u8> {
     let listed = files.list();
     let page = ProjectDetail {
-        name: project.normal().into(),
-        versions: listed.versions,
-        files: listed.files.into_iter().map(|file| show_file(file, links)).collect(),
+        name: project.normal(),
+        versions: &listed.versions,
+        files: listed.files.iter().map(|file| show_file(file, links)),
         status: listed.status,
     };
     match format {
@@ -222,23 +223,32 @@ fn render_project(
     }
 }
 
-fn show_file(file: ListedFile, links: &Links) -> File {
-    let provenance = file.has_provenance.then(|| links.to(&format!("{}{PROVENANCE_SUFFIX}", file.path)));
-    let mut hashes = file.hashes;
-    // In HTML there is room for one.
-    if let Some(place) = hashes.iter().position(|(algorithm, _)| &**algorithm == "sha256") {
-        hashes[..=place].rotate_right(1);
-    }
-    File {
-        url: links.to(file.path.as_str()),
-        filename: file.file_name,
-        hashes,
-        requires_python: file.requires_python,
-        yanked: file.yanked,
-        core_metadata: file.core_metadata,
-        size: file.size,
-        upload_time: file.upload_time,
-        provenance,
-        source: file.index.to_string().into(),
+fn show_file<'a>(listed: &ListedFile<'a>, links: &Links) -> File<'a> {
+    let (filename, core_metadata) = (listed.file_name(), listed.core_metadata());
+    match *listed {
+        ListedFile::Release { index, file, requires_python } => File {
+            filename,
+            url: links.to(file.path.as_str()),
+            hashes: Hashes::Sha256(file.sha256),
+            requires_python,
+            yanked: None,
+            core_metadata,
+            size: Some(file.size),
+            upload_time: Some(file.uploaded_at),
+            provenance: None,
+            source: index,
+        },
+        ListedFile::Mirrored { index, file: MirrorFile { path, read } } => File {
+            filename,
+            url: links.to(path.as_str()),
+            hashes: Hashes::Named(&read.hashes),
+            requires_python: read.requires_python.as_deref(),
+            yanked: read.yanked.as_deref(),
+            core_metadata,
+            size: read.size,
+            upload_time: read.upload_time,
+            provenance: read.provenance.as_ref().map(|_| links.to(&format!("{path}{PROVENANCE_SUFFIX}"))),
+            source: index,
+        },
     }
 }

@@ -7,6 +7,7 @@
 mod apply;
 mod integrity;
 mod mirror;
+mod project;
 mod read;
 mod rows;
 mod snapshot;

@@ -12,8 +12,8 @@ use crate::pep::metadata::ReleaseMetadata;
 use crate::storage::StorageError;
 use crate::storage::meta::{Change, NamedContent};
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Relation, Release, ReleaseFile, ReleaseSummary, Serial,
-    Stored, StoredPath, UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
+    UserRecord,
 };
 
 /// Joins a project to its index; both must be present.
@@ -161,32 +161,6 @@ pub(super) fn list_links(
          AND (?4 IS NULL OR links.version = ?4) ORDER BY links.id"
     );
     collect(connection, &sql, params![index.user, index.index, project, version], rows::link)
-}
-
-pub(super) fn list_release_files(
-    connection: &Connection,
-    index: &IndexName,
-    project: &str,
-) -> Result<Vec<ReleaseFile>, StorageError> {
-    let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
-    let sql = "SELECT version, path, file_name, sha256, size, uploaded_at, core_metadata, id FROM links \
-               WHERE project_id = ?1 AND relation = ?2 AND removed_at IS NULL";
-    let parameters = params![project, Relation::ReleaseFile.as_str()];
-    let mut files: Vec<(i64, ReleaseFile)> = collect(connection, sql, parameters, |row| {
-        let file = ReleaseFile {
-            version: row.get_ref(0)?.as_str()?.into(),
-            path: StoredPath::new(row.get_ref(1)?.as_str()?),
-            file_name: row.get_ref(2)?.as_str()?.into(),
-            sha256: rows::sha256(row, 3)?,
-            size: rows::unsigned(row, 4)?,
-            uploaded_at: rows::timestamp(row, 5)?,
-            core_metadata: rows::optional_sha256(row, 6)?,
-        };
-        Ok((row.get(7)?, file))
-    })?;
-    // Not by SQLite, which would write all of the rows into a file and read them again.
-    files.sort_unstable_by_key(|(id, _)| *id);
-    Ok(files.into_iter().map(|(_, file)| file).collect())
 }
 
 /// Where the links are that are for the one at `path`.

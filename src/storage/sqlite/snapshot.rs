@@ -10,14 +10,14 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
-use super::{Doubt, mirror, prepare_connection, read};
+use super::{Doubt, mirror, prepare_connection, project, read};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
-use crate::storage::meta::{NamedContent, Snapshot};
+use crate::storage::meta::{NamedContent, ProjectContents, ProjectMark, Snapshot};
 use crate::storage::mirrored::{FetchedFile, FetchedState, StoredNames, StoredPage};
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseFile, ReleaseSummary, Serial, Stored,
-    StoredPath, UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
+    UserRecord,
 };
 
 /// A bounded pool of reading connections.
@@ -195,13 +195,14 @@ impl Snapshot for SqliteSnapshot {
         self.query(move |connection| read::list_releases(connection, &index, &project, None)).await
     }
 
-    async fn list_release_files(
+    async fn read_project(
         &mut self,
         index: &IndexName,
         project: &str,
-    ) -> Result<Vec<ReleaseFile>, StorageError> {
+        since: Option<ProjectMark>,
+    ) -> Result<ProjectContents, StorageError> {
         let (index, project) = (index.clone(), project.to_owned());
-        self.query(move |connection| read::list_release_files(connection, &index, &project)).await
+        self.query(move |connection| project::read(connection, &index, &project, since)).await
     }
 
     async fn list_links(
