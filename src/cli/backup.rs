@@ -108,7 +108,7 @@ async fn copy(
     data.copy_database(&backup.unfinished()?).await.context("cannot copy the database")?;
     let copied = backup.read_unfinished(limits)?;
     let mut copy = copied.snapshot().await?;
-    let serial = copy.serial().map(|serial| serial.0);
+    let serial = copy.serial().await?.map(|serial| serial.0);
     if before.serial > serial {
         return Err(Fatal::new(format!(
             "'{}' has the state of serial {}, and '{}' an older one: {}. Nothing was changed. If the older one is right, \

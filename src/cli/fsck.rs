@@ -91,7 +91,7 @@ async fn check_database(reading: &Reading) -> anyhow::Result<bool> {
 /// Tells what is wrong with files.
 async fn find(options: &Options, reading: &Reading) -> anyhow::Result<Found> {
     let mut snapshot = reading.snapshot().await?;
-    if let Some(serial) = snapshot.serial() {
+    if let Some(serial) = snapshot.serial().await? {
         info!("Checking at serial {serial}");
     }
     let how = FsckOptions { checksum: !options.no_checksum, parallel: options.reading.parallel() };

@@ -172,7 +172,7 @@ impl States {
             Err(guard) => {
                 let page = snapshot.get_mirror_page(&key.index, &key.project).await?.map(Arc::new);
                 // A commit that comes later removes the guard; one that came since the snapshot began did so before.
-                if snapshot.serial() == newest() {
+                if snapshot.serial().await? == newest() {
                     let _changed_meanwhile = guard.insert(Remembered(page.clone()));
                 }
                 Ok(page)

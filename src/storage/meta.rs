@@ -24,7 +24,7 @@ use crate::pep::name::ProjectName;
 /// Metadata with serials.
 #[async_trait]
 pub trait MetaStore: Send + Sync {
-    /// A view of the store at one serial, the newest committed one; later commits do not show in it.
+    /// A view of the store at one serial: the newest committed one when it is first read. Later commits do not show in it.
     ///
     /// Views are few and shared by all requests: drop one before waiting for anything slow, and before a commit.
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError>;
@@ -67,7 +67,7 @@ pub trait CommitListener: Send + Sync {
 #[async_trait]
 pub trait Snapshot: Send {
     /// The serial it shows; `None` for an empty store.
-    fn serial(&self) -> Option<Serial>;
+    async fn serial(&mut self) -> Result<Option<Serial>, StorageError>;
 
     /// A user.
     async fn get_user(&mut self, name: &str) -> Result<Option<Stored<UserRecord>>, StorageError>;

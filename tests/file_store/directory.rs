@@ -42,6 +42,22 @@ async fn a_damaged_content_is_mended_by_the_same_one() {
 }
 
 #[tokio::test]
+async fn a_content_that_comes_again_while_it_is_marked_stays_whole() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let mark = place.path(&format!("unconfirmed/{}", Sha256::of(b"abc")));
+    let leases = [keep(store.as_ref(), "abc").await, keep(store.as_ref(), "abc").await];
+    assert_there(store.as_ref(), "abc").await;
+    // A second name of the content, so that emptying it would empty that.
+    assert_eq!(fs::read(&mark).unwrap(), b"abc");
+    for lease in leases {
+        lease.confirm().await.unwrap();
+    }
+    assert!(!mark.exists());
+    assert_there(store.as_ref(), "abc").await;
+}
+
+#[tokio::test]
 async fn a_mark_without_content_is_taken_away() {
     // The process died between the mark and the content.
     let place = DirectoryPlace::new();

@@ -31,7 +31,7 @@ pub(crate) async fn what_is_loaded_keeps_its_serials(place: &dyn Place) {
     store.load(records).await.unwrap();
     assert_eq!(store.serial(), Some(Serial(9)));
     let mut snapshot = store.snapshot().await.unwrap();
-    assert_eq!(snapshot.serial(), Some(Serial(9)));
+    assert_eq!(snapshot.serial().await.unwrap(), Some(Serial(9)));
     assert_eq!(snapshot.get_user("alice").await.unwrap().unwrap().changed_at, Serial(9));
     let alice = index("alice/dev");
     assert_eq!(snapshot.list_projects(&alice).await.unwrap(), ["demo".into(), "empty".into()]);

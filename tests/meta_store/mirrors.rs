@@ -247,5 +247,5 @@ pub(crate) async fn notes_are_kept_without_serials(place: &dyn Place) {
     let mut snapshot = store.snapshot().await.unwrap();
     let stored = snapshot.get_mirror_page(&index(MIRROR), "demo").await.unwrap().unwrap();
     assert_eq!((stored.page.validators, stored.changed_at), (validators("two"), serial));
-    assert_eq!(snapshot.serial(), Some(Serial(1)));
+    assert_eq!(snapshot.serial().await.unwrap(), Some(Serial(1)));
 }

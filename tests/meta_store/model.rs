@@ -174,7 +174,8 @@ fn put_release(number: usize, version: usize, fields: &[(&str, &str)]) -> Operat
 /// What the store shows, as a model.
 async fn shown(store: &dyn MetaStore, filled: &BTreeSet<StoredPath>) -> Model {
     let mut snapshot = store.snapshot().await.unwrap();
-    let mut model = Model { next: snapshot.serial().map_or(0, |serial| serial.0 + 1), ..Model::default() };
+    let mut model =
+        Model { next: snapshot.serial().await.unwrap().map_or(0, |serial| serial.0 + 1), ..Model::default() };
     let listed = snapshot.list_users().await.unwrap();
     for name in USERS {
         let stored = snapshot.get_user(name).await.unwrap();

@@ -12,7 +12,7 @@ use crate::version::{DEVPI_VERSION, VERSION};
 /// `ANY /+status`
 pub(in crate::http) async fn show(call: &Call) -> Result<HttpResponse, ApiError> {
     let mut snapshot = call.registry().snapshot().await?;
-    let serial = snapshot.serial().map(|serial| serial.0);
+    let serial = snapshot.serial().await?.map(|serial| serial.0);
     let committed = snapshot.last_commit_time().await?.map(|time| time.as_duration().as_secs_f64());
     let node = &call.state.node;
     let result = json!({

@@ -5,6 +5,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::http::{Method, StatusCode};
 
 use super::push;
+use crate::domain::acl::Caller;
 use crate::domain::quote;
 use crate::domain::upload::UploadOutcome;
 use crate::domain::upload_form::UploadForm;
@@ -26,7 +27,9 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             let bytes = call.body.bytes(limits.form_total).await?;
             let form = form::parse(&bytes, &limits)?;
             if action(&form).is_some() {
-                return act(call, index, ReadForm { form, file: None }).await;
+                let caller = call.caller().await?;
+                call.registry().check_upload(&caller, index).await?;
+                return act(call, &caller, index, ReadForm { form, file: None }).await;
             }
             // curl gives JSON this type unless told otherwise.
             push::push_json(call, index, &bytes).await
@@ -37,7 +40,7 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             call.registry().check_upload(&caller, index).await?;
             let body = call.body.clone();
             let form = form::read(&boundary, call.headers(), body, call.registry(), &limits).await?;
-            act(call, index, form).await
+            act(call, &caller, index, form).await
         }
     }
 }
@@ -47,18 +50,23 @@ fn action(form: &UploadForm) -> Option<&str> {
     form.get(ACTION).filter(|action| !action.is_empty())
 }
 
-async fn act(call: &Call, index: &IndexName, form: ReadForm) -> Result<HttpResponse, ApiError> {
+/// Does what a form of a caller is for who, at its beginning, may upload.
+async fn act(
+    call: &Call,
+    caller: &Caller,
+    index: &IndexName,
+    form: ReadForm,
+) -> Result<HttpResponse, ApiError> {
     let ReadForm { form, file } = form;
-    let (registry, caller) = (call.registry(), call.caller().await?);
-    registry.check_upload(&caller, index).await?;
+    let registry = call.registry();
     match action(&form) {
         None => Err(ApiError::abort(StatusCode::BAD_REQUEST, "Bad request: could not decode json")),
         Some("submit") => {
-            registry.register(&caller, index, &form).await?;
+            registry.register(caller, index, &form).await?;
             Ok(accepted())
         }
-        Some("file_upload") => show(registry.upload(&caller, index, &form, file).await?),
-        Some("doc_upload") => show(registry.upload_docs(&caller, index, &form, file).await?),
+        Some("file_upload") => show(registry.upload(caller, index, &form, file).await?),
+        Some("doc_upload") => show(registry.upload_docs(caller, index, &form, file).await?),
         Some(action) => {
             let text = format!("action {} not supported", quote(action));
             Err(ApiError::submit(StatusCode::BAD_REQUEST, text))

@@ -46,7 +46,7 @@ pub(super) fn give(source: &Path, target: &Path, way: Transfer) -> io::Result<bo
 }
 
 /// Gives a file a second name. `false` where the file system, or its rules, do not let it have one.
-fn link(source: &Path, target: &Path) -> io::Result<bool> {
+pub(super) fn link(source: &Path, target: &Path) -> io::Result<bool> {
     match fs::hard_link(source, target) {
         Ok(()) => Ok(true),
         Err(error) => match error.kind() {

@@ -3,7 +3,7 @@
 //! ```text
 //! files/ab/ab12…      contents, by SHA-256
 //! incoming/           contents that are still arriving; emptied at the start
-//! unconfirmed/ab12…   empty marks: kept, but not known to be named by a commit
+//! unconfirmed/ab12…   marks, which are second names of contents: kept, but not known to be named by a commit
 //! damaged/ab12…       contents that have not their hash any more, taken out by a repair
 //! ```
 //!

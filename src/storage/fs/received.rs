@@ -1,6 +1,7 @@
 //! Contents that have arrived and wait for a decision.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use tracing::warn;
 
 use super::descriptors::OpenFile;
 use super::lease::{DirectoryLease, Leases};
-use super::{Layout, sync_directory};
+use super::{Layout, local, sync_directory};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::{Lease, LocalFile, ReceivedFile, References};
@@ -60,31 +61,45 @@ impl ReceivedFile for DirectoryReceivedFile {
 
 impl DirectoryReceivedFile {
     async fn place_and_sync(self: Box<Self>, named: bool) -> Result<(), StorageError> {
-        let shard = self.layout.shard(&self.sha256);
-        let file = spawn_blocking(move || self.place(named)).await??;
+        let (shard, file) = (self.layout.shard(&self.sha256), Arc::clone(&self.file));
         // At the same time, as each waits for the disk.
         let content = spawn_blocking(move || file.file().sync_all());
-        let name = spawn_blocking(move || sync_directory(&shard));
+        let name = spawn_blocking(move || {
+            self.place(named)?;
+            Ok::<_, StorageError>(sync_directory(&shard)?)
+        });
         let (content, name) = (content.await?, name.await?);
         content?;
-        Ok(name?)
+        name
     }
 
     /// Marks the content and gives it its name, which need not be safe yet unless it is `named`: the mark stands for it.
-    fn place(self, named: bool) -> Result<Arc<OpenFile>, StorageError> {
+    fn place(self, named: bool) -> Result<(), StorageError> {
         let target = self.layout.file(&self.sha256);
-        File::create(self.layout.mark(&self.sha256))?;
+        self.mark()?;
         let path = if named {
             self.path
         } else {
             match self.path.persist_noclobber(&target) {
-                Ok(()) => return Ok(self.file),
+                Ok(()) => return Ok(()),
                 Err(error) => error.path,
             }
         };
         // Over what is there: it is the same, unless it was damaged, which this mends.
         self.file.file().sync_all()?;
-        path.persist(&target).map_err(|error| error.error)?;
-        Ok(self.file)
+        Ok(path.persist(&target).map_err(|error| error.error)?)
+    }
+
+    /// A second name costs less than an empty file, which would be made and removed with each upload.
+    fn mark(&self) -> std::io::Result<()> {
+        let mark = self.layout.mark(&self.sha256);
+        if local::link(&self.path, &mark)? {
+            return Ok(());
+        }
+        match File::create_new(&mark) {
+            // It may be a name of what is there, which must not be emptied.
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
     }
 }

@@ -46,7 +46,7 @@ impl Readers {
     async fn borrow(self: &Arc<Self>) -> Result<Borrowed, StorageError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StorageError::Closed)?;
         let idle = self.idle().pop();
-        Ok(Borrowed { pool: Arc::clone(self), connection: idle, _permit: permit })
+        Ok(Borrowed { pool: Arc::clone(self), connection: idle, view: None, _permit: permit })
     }
 
     pub(super) fn connect(&self) -> Result<Connection, StorageError> {
@@ -61,14 +61,40 @@ impl Readers {
 struct Borrowed {
     pool: Arc<Readers>,
     connection: Option<Connection>,
+    /// What its transaction shows; `None` until that has begun.
+    view: Option<View>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// What a transaction shows.
+#[derive(Clone, Copy)]
+struct View {
+    serial: Option<Serial>,
+}
+
+impl Borrowed {
+    /// The connection, with a transaction at the newest commit if none has begun. Blocks.
+    fn begin(&mut self) -> Result<&Connection, StorageError> {
+        if self.view.is_none() {
+            let connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => self.pool.connect()?,
+            };
+            connection.execute_batch("BEGIN")?;
+            // The view begins with the first read, so this one fixes it.
+            self.view = Some(View { serial: read::serial(&connection)? });
+            self.connection = Some(connection);
+        }
+        self.connection.as_ref().ok_or(StorageError::Closed)
+    }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         // A connection that cannot end its transaction is not worth keeping.
-        if !self.pool.permits.is_closed() && connection.execute_batch("ROLLBACK").is_ok() {
+        let is_idle = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+        if !self.pool.permits.is_closed() && is_idle {
             self.pool.idle().push(connection);
         }
     }
@@ -77,25 +103,12 @@ impl Drop for Borrowed {
 /// A [`Snapshot`] of an SQLite store: a reading transaction.
 pub(super) struct SqliteSnapshot {
     borrowed: Option<Borrowed>,
-    serial: Option<Serial>,
 }
 
 impl SqliteSnapshot {
-    /// Begins a reading transaction at the newest commit.
+    /// Borrows a connection for a reading transaction, which begins with the first query: the two share a thread.
     pub(super) async fn open(readers: &Arc<Readers>) -> Result<Self, StorageError> {
-        let mut borrowed = readers.borrow().await?;
-        spawn_blocking(move || {
-            let connection = match borrowed.connection.take() {
-                Some(connection) => connection,
-                None => borrowed.pool.connect()?,
-            };
-            connection.execute_batch("BEGIN")?;
-            // The view begins with the first read, so this one fixes it.
-            let serial = read::serial(&connection)?;
-            borrowed.connection = Some(connection);
-            Ok(Self { borrowed: Some(borrowed), serial })
-        })
-        .await?
+        Ok(Self { borrowed: Some(readers.borrow().await?) })
     }
 
     /// Runs `query` on a thread that may block.
@@ -110,10 +123,10 @@ impl SqliteSnapshot {
         &mut self,
         query: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let borrowed = self.borrowed.take().ok_or(StorageError::Closed)?;
+        let mut borrowed = self.borrowed.take().ok_or(StorageError::Closed)?;
         // The connection travels with the query, so that it comes back to the pool even if nobody waits any more.
         let (borrowed, result) = spawn_blocking(move || {
-            let result = borrowed.connection.as_ref().ok_or(StorageError::Closed).and_then(query);
+            let result = borrowed.begin().and_then(query);
             (borrowed, result)
         })
         .await?;
@@ -124,8 +137,11 @@ impl SqliteSnapshot {
 
 #[async_trait]
 impl Snapshot for SqliteSnapshot {
-    fn serial(&self) -> Option<Serial> {
-        self.serial
+    async fn serial(&mut self) -> Result<Option<Serial>, StorageError> {
+        match self.borrowed.as_ref().and_then(|borrowed| borrowed.view) {
+            Some(view) => Ok(view.serial),
+            None => self.query(read::serial).await,
+        }
     }
 
     async fn get_user(&mut self, name: &str) -> Result<Option<Stored<UserRecord>>, StorageError> {
