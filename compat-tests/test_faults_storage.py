@@ -174,7 +174,7 @@ def test_a_database_that_cannot_be_read(place: Place, shim: Shim, error: int) ->
 
 # The files
 
-INCOMING, MARKS, FILES = "/incoming/", "/unconfirmed/", "/files/"
+INCOMING, MARKS, FILES, SERVERDIR = "/incoming/", "/unconfirmed/", "/files/", "/data/"
 FILE_FAULTS = {
     "not created": (Fault("create", INCOMING, errno.EIO), FAILED),
     "no room for the name": (Fault("create", INCOMING, errno.ENOSPC), FULL),
@@ -184,11 +184,11 @@ FILE_FAULTS = {
     "not written": (Fault("write", INCOMING, errno.EIO), FAILED),
     "not synced": (Fault("fsync", FILES, errno.EIO), FAILED),
     "full when synced": (Fault("fsync", FILES, errno.ENOSPC), FULL),
-    "no room for the mark": (Fault("create", MARKS, errno.ENOSPC), FULL),
-    "not marked": (Fault("create", MARKS, errno.EIO), FAILED),
-    "content or name not synced": (Fault("fsync", FILES, errno.EIO, count=1), FAILED),
-    "the other one not synced": (Fault("fsync", FILES, errno.EIO, skip=1, count=1), FAILED),
-    "read-only": (Fault("create", "/data/", errno.EROFS), FAILED),
+    "no room for the mark": (Fault("link", MARKS, errno.ENOSPC), FULL),
+    "not marked": (Fault("link", MARKS, errno.EIO), FAILED),
+    "content or name not synced": (Fault("fsync", SERVERDIR, errno.EIO, count=1), FAILED),
+    "the other one not synced": (Fault("fsync", SERVERDIR, errno.EIO, skip=1, count=1), FAILED),
+    "read-only": (Fault("create", SERVERDIR, errno.EROFS), FAILED),
 }
 
 
@@ -244,6 +244,21 @@ def test_failures_do_not_add_up(place: Place, shim: Shim) -> None:
                 told(place.server.upload(place.dev, path, "other", "1.0"), status)
 
     does_not_add_up(place.server, fail_in_all_ways)
+
+
+def test_a_file_system_without_second_names(place: Place, shim: Shim) -> None:
+    """A mark is a file of its own there."""
+    second_names = Fault("link", MARKS, errno.EPERM)
+    with shim.failing(second_names):
+        expect_uploaded(place.upload("other", "1.0"))
+    before, held = place.everything(), Held.by(place.server)
+    assert held.unconfirmed == []
+    with shim.failing(second_names, Fault("create", MARKS, errno.ENOSPC)):
+        told(place.upload("other", "2.0"), FULL)
+    assert place.everything() == before
+    gives_back(place.server, held)
+    expect_uploaded(place.upload("other", "2.0"))
+    sound(place.server.serverdir)
 
 
 def test_marks_that_stay(place: Place, shim: Shim) -> None:

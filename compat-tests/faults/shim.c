@@ -151,6 +151,9 @@ int fdatasync(int file) { return fails_on("fsync", file) ? -1 : NEXT(fdatasync)(
 int ftruncate(int file, off_t size) { return fails_on("truncate", file) ? -1 : NEXT(ftruncate)(file, size); }
 int ftruncate64(int file, off64_t size) { return fails_on("truncate", file) ? -1 : NEXT(ftruncate64)(file, size); }
 int rename(const char *from, const char *to) { return fails("rename", to) ? -1 : NEXT(rename)(from, to); }
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags) {
+    return fails("link", to) ? -1 : NEXT(linkat)(from_at, from, to_at, to, flags);
+}
 int unlink(const char *path) { return fails("unlink", path) ? -1 : NEXT(unlink)(path); }
 int mkdir(const char *path, mode_t mode) { return fails("mkdir", path) ? -1 : NEXT(mkdir)(path, mode); }
 
