@@ -4,6 +4,7 @@
 //! - [`ascii_json`] - JSON in the layout of Python's `json` module.
 //! - [`auth`] - passwords, login tokens, credentials.
 //! - [`backup`] - copying what is stored, while it is used.
+//! - [`blocking`] - threads for work that may block.
 //! - [`cli`] - the programs, and the only place that names concrete stores.
 //! - [`clock`] - the time.
 //! - [`config`] - options and where their values come from.
@@ -24,6 +25,7 @@ pub mod archive;
 pub mod ascii_json;
 pub mod auth;
 pub mod backup;
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod config;

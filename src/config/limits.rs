@@ -98,6 +98,9 @@ pub struct LimitOptions {
     /// Memory for files that are sent while they are fetched, in bytes: with many clients less is read at once for each.
     #[arg(long, value_name = "BYTES", default_value_t = 8_388_608)]
     pub download_memory: u64,
+    /// How many uploads are stored at once, once they have arrived; further ones wait.
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    pub parallel_uploads: usize,
     /// How many files of large projects are kept in order in memory, about 400 bytes each.
     #[arg(long, value_name = "COUNT", default_value_t = 50_000)]
     pub large_project_files: u64,
@@ -191,6 +194,7 @@ impl LimitOptions {
             index_bases: self.max_index_bases,
             index_settings: self.max_index_settings_size,
             archive: self.archive(),
+            parallel_uploads: self.parallel_uploads.max(1),
             kept_files: self.large_project_files,
         }
     }

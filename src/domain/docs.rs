@@ -26,10 +26,6 @@ struct Docs {
 impl Registry {
     /// Stores documentation (`:action` `doc_upload`). A release that the form names is registered where needed; if
     /// it names none, the newest release of the index has the documentation from now on.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a `LocalSet`: HTTP workers have one.
     pub async fn upload_docs(
         self: &Arc<Self>,
         caller: &Caller,
@@ -41,8 +37,11 @@ impl Registry {
         let (project, release) = check_docs_form(form)?;
         let docs = Docs { project, release, given_name, content: Content::of(received.as_ref()) };
         let (caller, index) = (caller.clone(), index.clone());
-        let commit = async move |registry: &Self| registry.commit_docs(&caller, &index, &docs).await;
-        self.store_content(received, |outcome| *outcome == UploadOutcome::Stored, commit).await
+        let store = async move |registry: &Self| {
+            let commit = async || registry.commit_docs(&caller, &index, &docs).await;
+            registry.store_content(received, |outcome| *outcome == UploadOutcome::Stored, commit).await
+        };
+        self.complete(store).await
     }
 
     async fn commit_docs(

@@ -10,6 +10,7 @@ use super::acl::AccessPolicy;
 use super::stage_files::KeptStageFiles;
 use super::stale::{StaleObserver, StaleTracker};
 use crate::archive::Limits as ArchiveLimits;
+use crate::blocking::Threads;
 use crate::clock::Clock;
 use crate::mirror::Mirrors;
 use crate::pep::digest::Sha256;
@@ -29,6 +30,8 @@ pub struct RegistryLimits {
     pub index_settings: usize,
     /// What uploaded archives may have inside.
     pub archive: ArchiveLimits,
+    /// How many uploads are stored at once, once they have arrived; further ones wait. At least one.
+    pub parallel_uploads: usize,
     /// How many files of large projects are kept in order, each of which takes about 400 bytes of memory.
     pub kept_files: u64,
 }
@@ -40,6 +43,7 @@ impl Default for RegistryLimits {
             index_bases: 200,
             index_settings: 65_536,
             archive: ArchiveLimits::default(),
+            parallel_uploads: 64,
             kept_files: 50_000,
         }
     }
@@ -54,6 +58,8 @@ pub struct Registry {
     pub(super) clock: Clock,
     pub(super) limits: RegistryLimits,
     pub(super) stage_files: KeptStageFiles,
+    /// For uploads, once they have arrived.
+    threads: Threads,
     /// Work that goes on without the client who asked for it.
     pub(super) tasks: TaskTracker,
 }
@@ -93,7 +99,9 @@ impl Registry {
         observers.insert(0, Arc::clone(&mirrors) as _);
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
         let stage_files = KeptStageFiles::new(limits.kept_files);
-        Ok(Self { meta, files, mirrors, policy, clock, limits, stage_files, tasks: TaskTracker::new() })
+        let threads = Threads::new(limits.parallel_uploads)?;
+        let tasks = TaskTracker::new();
+        Ok(Self { meta, files, mirrors, policy, clock, limits, stage_files, threads, tasks })
     }
 
     /// Settles what a process that died has left in the file store. Returns how many contents were removed.
@@ -129,33 +137,37 @@ impl Registry {
         self.files.receive().await
     }
 
-    /// Makes a content durable and lets `commit` name it. Throws it away after an error, and where `is_named` says of
-    /// the outcome that the content was not needed.
-    ///
-    /// The client may go meanwhile, but not the work: a content that a commit names must keep its lease until that is
-    /// known.
-    pub(super) async fn store_content<T: 'static, E: From<StorageError> + 'static>(
+    /// Does work on one thread that may block, even if the client goes meanwhile.
+    pub(super) async fn complete<T: Send + 'static, E: From<StorageError> + Send + 'static>(
         self: &Arc<Self>,
-        received: Box<dyn ReceivedFile>,
-        is_named: fn(&T) -> bool,
-        commit: impl AsyncFnOnce(&Self) -> Result<T, E> + 'static,
+        work: impl AsyncFnOnce(&Self) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let registry = Arc::clone(self);
-        let stored = self.tasks.spawn_local(async move {
-            let lease = received.keep(registry.as_ref()).await?;
-            let outcome = commit(&registry).await;
-            let settled = if outcome.as_ref().is_ok_and(is_named) {
-                lease.confirm().await
-            } else {
-                lease.discard(registry.as_ref()).await
-            };
-            // What is left over is settled at the next start; the outcome is not changed by it.
-            if let Err(cause) = settled {
-                warn!("cannot settle a content: {:#}", anyhow::Error::from(cause));
-            }
-            outcome
-        });
-        stored.await.map_err(StorageError::from)?
+        let done = self.threads.complete(&self.tasks, async move || work(&registry).await);
+        done.await.map_err(StorageError::from)?
+    }
+
+    /// Makes a content durable and lets `commit` name it. Throws it away after an error, and where `is_named` says of
+    /// the outcome that the content was not needed. To be run by [`Self::complete`]: a content that a commit names must
+    /// keep its lease until that is known.
+    pub(super) async fn store_content<T, E: From<StorageError>>(
+        &self,
+        received: Box<dyn ReceivedFile>,
+        is_named: fn(&T) -> bool,
+        commit: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let lease = received.keep(self).await?;
+        let outcome = commit().await;
+        let settled = if outcome.as_ref().is_ok_and(is_named) {
+            lease.confirm().await
+        } else {
+            lease.discard(self).await
+        };
+        // What is left over is settled at the next start; the outcome is not changed by it.
+        if let Err(cause) = settled {
+            warn!("cannot settle a content: {:#}", anyhow::Error::from(cause));
+        }
+        outcome
     }
 
     /// Lets `decide` look at a snapshot and commits what it decides; again on a newer one if others were faster.

@@ -68,10 +68,6 @@ impl Registry {
     }
 
     /// Stores a result for the release file at `path`, byte for byte. Any JSON will do.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a `LocalSet`: HTTP workers have one.
     pub async fn upload_tox_result(
         self: &Arc<Self>,
         caller: &Caller,
@@ -82,9 +78,11 @@ impl Registry {
         let received = check_json(received).await?;
         let content = Content::of(received.as_ref());
         let (caller, index, path) = (caller.clone(), index.clone(), path.clone());
-        let commit =
-            async move |registry: &Self| registry.commit_tox_result(&caller, &index, &path, content).await;
-        self.store_content(received, |_| true, commit).await
+        let store = async move |registry: &Self| {
+            let commit = async || registry.commit_tox_result(&caller, &index, &path, content).await;
+            registry.store_content(received, |_| true, commit).await
+        };
+        self.complete(store).await
     }
 
     async fn commit_tox_result(

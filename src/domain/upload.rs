@@ -15,6 +15,7 @@ use super::python;
 use super::registry::{Decision, Registry};
 use super::upload_form::{ClaimedDigest, NewRelease, UploadError, UploadForm, check_form};
 use crate::archive::{self, Limits};
+use crate::blocking;
 use crate::pep::digest::Sha256;
 use crate::pep::filename;
 use crate::storage::StorageError;
@@ -77,10 +78,6 @@ impl Registry {
     }
 
     /// Stores a distribution (`:action` `file_upload`) and registers its release where needed.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a `LocalSet`: HTTP workers have one.
     pub async fn upload(
         self: &Arc<Self>,
         caller: &Caller,
@@ -91,17 +88,19 @@ impl Registry {
         let file = file.ok_or(UploadError::NoFile)?;
         let release = check_form(form, &file.name)?;
         let received = Self::check_digest(form, file.received).await?;
-        let (received, core_metadata) = self.inspect_archive(&file.name, received).await?;
-        let distribution = Distribution {
-            release,
-            file_name: file.name.into(),
-            content: Content::of(received.as_ref()),
-            core_metadata: core_metadata.map(|body| (Sha256::of(&body), body)),
-        };
         let (caller, index) = (caller.clone(), index.clone());
-        let commit =
-            async move |registry: &Self| registry.commit_upload(&caller, &index, &distribution).await;
-        self.store_content(received, |outcome| *outcome == UploadOutcome::Stored, commit).await
+        let store = async move |registry: &Self| {
+            let (received, core_metadata) = registry.inspect_archive(&file.name, received).await?;
+            let distribution = Distribution {
+                release,
+                file_name: file.name.into(),
+                content: Content::of(received.as_ref()),
+                core_metadata: core_metadata.map(|body| (Sha256::of(&body), body)),
+            };
+            let commit = async || registry.commit_upload(&caller, &index, &distribution).await;
+            registry.store_content(received, |outcome| *outcome == UploadOutcome::Stored, commit).await
+        };
+        self.complete(store).await
     }
 
     async fn commit_upload(
@@ -188,7 +187,7 @@ impl Registry {
             return Ok((received, None));
         }
         let (name, limits) = (file_name.to_owned(), self.limits.archive);
-        let inspected = spawn_blocking(move || {
+        let inspected = blocking::run(move || {
             let core_metadata = inspect_zip(&name, received.as_ref(), &limits)?;
             Ok((received, core_metadata))
         });

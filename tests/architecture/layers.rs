@@ -29,6 +29,18 @@ const STORAGE: &[&str] = &[
     "storage::model",
 ];
 
+/// What a backend may name.
+const BACKEND: &[&str] = &[
+    "blocking",
+    "pep",
+    "storage::StorageError",
+    "storage::error",
+    "storage::files",
+    "storage::meta",
+    "storage::mirrored",
+    "storage::model",
+];
+
 const LAYERS: &[Layer] = &[
     Layer { module: "pep", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
     Layer { module: "ascii_json", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
@@ -40,8 +52,9 @@ const LAYERS: &[Layer] = &[
     Layer { module: "storage::files", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::model", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::mirrored", may_import: STORAGE, foreign: &[HTTP, SQL] },
-    Layer { module: "storage::sqlite", may_import: STORAGE, foreign: &[HTTP] },
-    Layer { module: "storage::fs", may_import: STORAGE, foreign: &[HTTP, SQL] },
+    Layer { module: "storage::sqlite", may_import: BACKEND, foreign: &[HTTP] },
+    Layer { module: "storage::fs", may_import: BACKEND, foreign: &[HTTP, SQL] },
+    Layer { module: "blocking", may_import: &[], foreign: &[HTTP, SQL] },
     Layer { module: "clock", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
     Layer { module: "outgoing", may_import: &["version"], foreign: &[HTTP, SQL] },
     // It speaks HTTP to upstreams, but knows nothing of how this server answers.
@@ -64,6 +77,7 @@ const LAYERS: &[Layer] = &[
         module: "domain",
         may_import: &[
             "archive",
+            "blocking",
             "clock",
             "mirror",
             "pep",

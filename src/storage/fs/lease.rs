@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::RwLock;
-use tokio::task::spawn_blocking;
 
 use super::Layout;
+use crate::blocking;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::{Lease, References};
@@ -64,7 +64,7 @@ impl DirectoryLease {
 
     async fn settle(&self, referenced: bool) -> Result<(), StorageError> {
         let (layout, sha256) = (Arc::clone(&self.layout), self.sha256);
-        spawn_blocking(move || layout.settle(&sha256, referenced)).await?
+        blocking::run(move || layout.settle(&sha256, referenced)).await?
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::warn;
 use super::descriptors::OpenFile;
 use super::lease::{DirectoryLease, Leases};
 use super::{Layout, local, sync_directory};
+use crate::blocking;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::{Lease, LocalFile, ReceivedFile, References};
@@ -64,11 +65,11 @@ impl DirectoryReceivedFile {
         let (shard, file) = (self.layout.shard(&self.sha256), Arc::clone(&self.file));
         // At the same time, as each waits for the disk.
         let content = spawn_blocking(move || file.file().sync_all());
-        let name = spawn_blocking(move || {
+        let name = blocking::run(move || {
             self.place(named)?;
             Ok::<_, StorageError>(sync_directory(&shard)?)
         });
-        let (content, name) = (content.await?, name.await?);
+        let (name, content) = (name.await?, content.await?);
         content?;
         name
     }

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 
 use super::{Doubt, mirror, prepare_connection, project, read};
+use crate::blocking;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::meta::{NamedContent, ProjectContents, ProjectMark, Snapshot};
@@ -125,7 +125,7 @@ impl SqliteSnapshot {
     ) -> Result<T, StorageError> {
         let mut borrowed = self.borrowed.take().ok_or(StorageError::Closed)?;
         // The connection travels with the query, so that it comes back to the pool even if nobody waits any more.
-        let (borrowed, result) = spawn_blocking(move || {
+        let (borrowed, result) = blocking::run(move || {
             let result = borrowed.begin().and_then(query);
             (borrowed, result)
         })
