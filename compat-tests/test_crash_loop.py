@@ -121,7 +121,8 @@ def test_power_cuts_under_load(
     """The same when all is lost that was not synced: the disk is a file, and goes on as it is at that moment."""
     server = new_server(init=False)
     server.serverdir = tmp_path / "disk"
-    now = image(tmp_path / "image", 64)
+    # In MiB: about one comes with each round, and nothing gives it back.
+    now = image(tmp_path / "image", 64 + 3 * POWER_CUTS)
     disk = mounted(loop_disk, server.serverdir, now)
     crew = Crew(disk.start(server), upstream, tmp_path)
     noise = random.Random(POWER_CUTS)
