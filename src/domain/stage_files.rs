@@ -137,16 +137,20 @@ impl Registry {
         project: &ProjectName,
     ) -> Result<Arc<StageFiles>, StorageError> {
         let key = (index.clone(), Arc::from(project.normal()));
-        if let Some(known) = self.stage_files.0.get(&key) {
-            let added = snapshot.read_project(index, project.normal(), known.mark).await?;
-            if added.mark == known.mark {
+        let known = self.stage_files.0.get(&key);
+        let since = known.as_ref().and_then(|known| known.mark);
+        let mut contents = snapshot.read_project(index, project.normal(), since).await?;
+        if let Some(known) = known {
+            if contents.mark == known.mark {
                 return Ok(known);
             }
-            if let Some(stage) = spawn_blocking(move || known.with(added)).await? {
-                return Ok(self.keep(key, stage));
+            if !contents.is_whole() {
+                if let Some(stage) = spawn_blocking(move || known.with(contents)).await? {
+                    return Ok(self.keep(key, stage));
+                }
+                contents = snapshot.read_project(index, project.normal(), None).await?;
             }
         }
-        let contents = snapshot.read_project(index, project.normal(), None).await?;
         let stage = spawn_blocking(|| StageFiles::new(contents)).await?;
         Ok(self.keep(key, stage))
     }

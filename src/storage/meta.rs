@@ -192,6 +192,13 @@ pub struct ProjectContents {
     pub files: Vec<ReleaseFile>,
 }
 
+impl ProjectContents {
+    /// Whether this is all that there is, and not only what came.
+    pub fn is_whole(&self) -> bool {
+        self.mark.is_none_or(|mark| (mark.releases, mark.files) == (self.releases.len(), self.files.len()))
+    }
+}
+
 /// Until where a project was read. Projects that come later under the same name have other marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProjectMark {
