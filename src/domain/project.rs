@@ -169,7 +169,7 @@ impl Registry {
         for source in sources {
             found.push(match source {
                 Source::Stage(owner) => {
-                    let files = self.stage_files(snapshot.as_mut(), &owner, project).await?;
+                    let files = self.read_stage_files(snapshot.as_mut(), &owner, project).await?;
                     FoundFiles::Stage(owner.to_string(), files)
                 }
                 Source::Mirror(owner, shown) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::mirror_view::ShownPage;
 use super::page_order::PageOrder;
-use super::stage_files::StageFiles;
+use super::stage_files::{StageFiles, StageRead};
 use crate::pep::filename::is_wheel;
 use crate::pep::simple::{CoreMetadata, ProjectStatus};
 use crate::storage::mirrored::MirrorFile;
@@ -25,7 +25,7 @@ pub struct ProjectFiles {
 
 /// What one index has of a project, and the index's name as pages show it.
 pub(super) enum FoundFiles {
-    Stage(String, Arc<StageFiles>),
+    Stage(String, StageRead),
     Mirror(String, ShownPage),
 }
 
@@ -40,15 +40,31 @@ pub struct ListedFiles<'a> {
     pub status: Option<&'a ProjectStatus>,
 }
 
+/// The same, in order.
+enum OrderedFiles {
+    Stage(String, Arc<StageFiles>),
+    Mirror(String, ShownPage),
+}
+
 impl ProjectFiles {
-    /// Puts together and in order what the indexes have. Of thousands of files that takes long enough to be done on a
-    /// thread that may block.
-    pub fn list(&self) -> ListedFiles<'_> {
-        let (mut versions, mut files): (Vec<&str>, Vec<ListedFile<'_>>) = (Vec::new(), Vec::new());
+    /// Puts together and in order what the indexes have, and gives `show` a look at it. Of thousands of files that takes
+    /// long enough to be done on a thread that may block.
+    pub fn list<T>(self, show: impl FnOnce(ListedFiles<'_>) -> T) -> T {
+        let ordered = self.found.into_iter().map(|found| match found {
+            FoundFiles::Stage(index, read) => OrderedFiles::Stage(index, read.in_order()),
+            FoundFiles::Mirror(index, shown) => OrderedFiles::Mirror(index, shown),
+        });
+        show(ListedFiles::of(&ordered.collect::<Vec<_>>()))
+    }
+}
+
+impl<'a> ListedFiles<'a> {
+    fn of(ordered: &'a [OrderedFiles]) -> Self {
+        let (mut versions, mut files): (Vec<&str>, Vec<ListedFile<'a>>) = (Vec::new(), Vec::new());
         let (mut status, mut has_stage) = (None, false);
-        for found in &self.found {
+        for found in ordered {
             match found {
-                FoundFiles::Stage(index, stage) => {
+                OrderedFiles::Stage(index, stage) => {
                     has_stage = true;
                     versions.extend(stage.releases.iter().map(|release| &*release.version));
                     files.extend(stage.files.iter().map(|stored| ListedFile::Release {
@@ -57,7 +73,7 @@ impl ProjectFiles {
                         requires_python: stored.requires_python.as_deref(),
                     }));
                 }
-                FoundFiles::Mirror(index, shown) => {
+                OrderedFiles::Mirror(index, shown) => {
                     versions.extend(shown.versions());
                     files.extend(shown.files().map(|file| ListedFile::Mirrored { index, file }));
                     status = status.or(shown.page().status.as_ref());
@@ -67,7 +83,7 @@ impl ProjectFiles {
         let mut names = HashSet::with_capacity(files.len());
         files.retain(|file| names.insert(file.file_name()));
         // What a stage has is in order already.
-        if !matches!(self.found.as_slice(), [FoundFiles::Stage(..)]) {
+        if !matches!(ordered, [OrderedFiles::Stage(..)]) {
             let names: Vec<_> = files.iter().map(ListedFile::file_name).collect();
             let order = PageOrder::of(&versions, &names);
             files = order.files.into_iter().map(|place| files[place]).collect();

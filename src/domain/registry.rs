@@ -57,7 +57,7 @@ pub struct Registry {
     pub(super) policy: AccessPolicy,
     pub(super) clock: Clock,
     pub(super) limits: RegistryLimits,
-    pub(super) stage_files: KeptStageFiles,
+    pub(super) stage_files: Arc<KeptStageFiles>,
     /// For uploads, once they have arrived.
     threads: Threads,
     /// Work that goes on without the client who asked for it.
@@ -98,7 +98,7 @@ impl Registry {
         // First, so that whoever makes a page anew finds what it is made of forgotten.
         observers.insert(0, Arc::clone(&mirrors) as _);
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
-        let stage_files = KeptStageFiles::new(limits.kept_files);
+        let stage_files = Arc::new(KeptStageFiles::new(limits.kept_files));
         let threads = Threads::new(limits.parallel_uploads)?;
         let tasks = TaskTracker::new();
         Ok(Self { meta, files, mirrors, policy, clock, limits, stage_files, threads, tasks })

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::task::spawn_blocking;
 
 use super::page_order::{PageOrder, compare_file_names, compare_versions};
 use super::registry::Registry;
@@ -24,7 +23,7 @@ const MIN_KEPT_FILES: usize = 500;
 const EXPECTED_PROJECTS: usize = 16;
 
 /// If more came than this, all is read: each that came is looked for among those that are kept.
-const MAX_ADDED: usize = 100;
+const MAX_ADDED: usize = 20;
 
 /// What a stage has of a project.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +40,12 @@ pub(super) struct StageFiles {
 pub(super) struct StageFile {
     pub(super) file: ReleaseFile,
     pub(super) requires_python: Option<Arc<str>>,
+}
+
+impl StageFile {
+    fn is_replaced_by(&self, file: &ReleaseFile) -> bool {
+        self.file.version == file.version && self.file.path.file_name() == file.path.file_name()
+    }
 }
 
 impl StageFiles {
@@ -64,11 +69,21 @@ impl StageFiles {
         Self { mark, releases, files }
     }
 
-    /// The same with what came since it was read; `None` if more than that has changed.
-    fn with(&self, added: ProjectContents) -> Option<Self> {
+    /// Whether this, with what came since it was read, is all that there is. What took the place of something is among
+    /// what came; what is gone is only missed in the number.
+    fn lacks_only(&self, added: &ProjectContents) -> bool {
         if added.releases.len().max(added.files.len()) > MAX_ADDED {
-            return None;
+            return false;
         }
+        let is_new = |release: &&ReleaseSummary| self.find_release(&release.version).is_none();
+        let releases = self.releases.len() + added.releases.iter().filter(is_new).count();
+        let is_new = |file: &&ReleaseFile| !self.files.iter().any(|known| known.is_replaced_by(file));
+        let files = self.files.len() + added.files.iter().filter(is_new).count();
+        added.mark.is_some_and(|mark| (mark.releases, mark.files) == (releases, files))
+    }
+
+    /// The same with what came since it was read.
+    fn with(&self, added: ProjectContents) -> Self {
         let mut all = Self { mark: added.mark, releases: self.releases.clone(), files: self.files.clone() };
         for release in added.releases {
             all.put_release(release);
@@ -76,9 +91,11 @@ impl StageFiles {
         for file in added.files {
             all.put_file(file);
         }
-        // What took the place of something is among what came; what is gone is only missed in the number.
-        let counts = (all.releases.len(), all.files.len());
-        all.mark.is_some_and(|mark| (mark.releases, mark.files) == counts).then_some(all)
+        all
+    }
+
+    fn find_release(&self, version: &str) -> Option<usize> {
+        self.releases.iter().position(|release| *release.version == *version)
     }
 
     fn put_release(&mut self, release: ReleaseSummary) {
@@ -88,8 +105,8 @@ impl StageFiles {
         for file in self.files.iter_mut().filter(|file| is_of_it(file)) {
             Arc::make_mut(file).requires_python.clone_from(&release.requires_python);
         }
-        if let Some(known) = self.releases.iter_mut().find(|known| known.version == release.version) {
-            *known = release;
+        if let Some(place) = self.find_release(&release.version) {
+            self.releases[place] = release;
             return;
         }
         let place =
@@ -98,11 +115,11 @@ impl StageFiles {
     }
 
     fn put_file(&mut self, file: ReleaseFile) {
+        self.files.retain(|known| !known.is_replaced_by(&file));
         let name = file.path.file_name();
-        self.files.retain(|known| known.file.version != file.version || known.file.path.file_name() != name);
         let place =
             self.files.partition_point(|known| compare_file_names(known.file.path.file_name(), name).is_le());
-        let release = self.releases.iter().find(|release| release.version == file.version);
+        let release = self.find_release(&file.version).map(|place| &self.releases[place]);
         let requires_python = release.and_then(|release| release.requires_python.clone());
         self.files.insert(place, Arc::new(StageFile { file, requires_python }));
     }
@@ -128,41 +145,56 @@ impl KeptStageFiles {
     }
 }
 
+/// What was read of a stage's project, still to be put in order.
+pub(super) struct StageRead {
+    kept: Arc<KeptStageFiles>,
+    key: (IndexName, Arc<str>),
+    known: Option<Arc<StageFiles>>,
+    /// What came to what is known, or all.
+    contents: ProjectContents,
+}
+
+impl StageRead {
+    /// Puts it in order, and keeps it if it is much. Takes some milliseconds for thousands of files.
+    pub(super) fn in_order(self) -> Arc<StageFiles> {
+        let stage = match self.known {
+            Some(known) if known.mark == self.contents.mark => return known,
+            Some(known) => known.with(self.contents),
+            None => StageFiles::new(self.contents),
+        };
+        let stage = Arc::new(stage);
+        if stage.files.len() >= MIN_KEPT_FILES {
+            self.kept.0.insert(self.key, Arc::clone(&stage));
+        } else {
+            self.kept.0.remove(&self.key);
+        }
+        stage
+    }
+}
+
 impl Registry {
-    /// What a stage has of a project.
-    pub(super) async fn stage_files(
+    /// Reads what a stage has of a project.
+    pub(super) async fn read_stage_files(
         &self,
         snapshot: &mut dyn Snapshot,
         index: &IndexName,
         project: &ProjectName,
-    ) -> Result<Arc<StageFiles>, StorageError> {
+    ) -> Result<StageRead, StorageError> {
+        let kept = Arc::clone(&self.stage_files);
         let key = (index.clone(), Arc::from(project.normal()));
-        let known = self.stage_files.0.get(&key);
+        let mut known = kept.0.get(&key);
         let since = known.as_ref().and_then(|known| known.mark);
         let mut contents = snapshot.read_project(index, project.normal(), since).await?;
-        if let Some(known) = known {
-            if contents.mark == known.mark {
-                return Ok(known);
-            }
+        if let Some(stage) = &known
+            && stage.mark != contents.mark
+            && !stage.lacks_only(&contents)
+        {
+            known = None;
             if !contents.is_whole() {
-                if let Some(stage) = spawn_blocking(move || known.with(contents)).await? {
-                    return Ok(self.keep(key, stage));
-                }
                 contents = snapshot.read_project(index, project.normal(), None).await?;
             }
         }
-        let stage = spawn_blocking(|| StageFiles::new(contents)).await?;
-        Ok(self.keep(key, stage))
-    }
-
-    fn keep(&self, key: (IndexName, Arc<str>), stage: StageFiles) -> Arc<StageFiles> {
-        let stage = Arc::new(stage);
-        if stage.files.len() >= MIN_KEPT_FILES {
-            self.stage_files.0.insert(key, Arc::clone(&stage));
-        } else {
-            self.stage_files.0.remove(&key);
-        }
-        stage
+        Ok(StageRead { kept, key, known, contents })
     }
 }
 
@@ -252,7 +284,8 @@ mod tests {
             let mut all = first;
             all.add(&later);
             let added = later.read(all.releases.len(), all.files.len());
-            prop_assert_eq!(before.with(added), Some(StageFiles::new(all.read_all())));
+            prop_assert!(before.lacks_only(&added));
+            prop_assert_eq!(before.with(added), StageFiles::new(all.read_all()));
         }
 
         #[test]
@@ -264,7 +297,7 @@ mod tests {
                 if let (Some(releases), Some(files)) =
                     (all.releases.len().checked_sub(releases), all.files.len().checked_sub(files))
                 {
-                    prop_assert_eq!(before.with(later.read(releases, files)), None);
+                    prop_assert!(!before.lacks_only(&later.read(releases, files)));
                 }
             }
         }

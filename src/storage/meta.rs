@@ -206,9 +206,9 @@ pub struct ProjectMark {
     pub(crate) project: i64,
     /// The serial that last changed it.
     pub(crate) changed_at: Serial,
-    /// The store's number of the last release; later ones have larger numbers.
+    /// The store's number of the last release that any project had; later ones have larger numbers.
     pub(crate) last_release: i64,
-    /// The store's number of the last release file; later ones have larger numbers.
+    /// The store's number of the last file that any project had; later ones have larger numbers.
     pub(crate) last_file: i64,
     /// How many releases it has.
     pub releases: usize,

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use futures_util::future::{join, join_all};
+use futures_util::stream::unfold;
 use serde_json::json;
+use tokio::sync::oneshot::channel;
 
-use crate::support::{Answer, Caller, Dist, TestServer, Wheel, sdist};
+use crate::support::{Answer, Caller, Dist, Form, TestServer, Wheel, sdist};
 
 async fn push(caller: &Caller, source: &str, target: &str) -> Answer {
     let body = json!({"name": "demo", "version": "1.0", "targetindex": target});
@@ -229,4 +231,38 @@ async fn a_result_does_not_outlive_a_replaced_file() {
         let release = alice.get_json("alice/dev/demo/1.0").await.result();
         assert_eq!(release["+links"].as_array().unwrap().len(), 1, "{release}");
     }
+}
+
+#[actix_web::test]
+async fn who_is_deleted_during_an_upload_stores_nothing() {
+    let server =
+        TestServer::with_dev().with_index("alice/shared", json!({"acl_upload": ["bob"]})).start().await;
+    let (bob, dist) = (server.bob(), sdist("demo", "1.0", "content"));
+    let form = dist.form().render();
+    let (first, rest) = form.split_at(form.len() / 2);
+    let ((begun, beginning), (deleted, deletion)) = (channel(), channel());
+    let pieces = [first.to_vec(), rest.to_vec()];
+    let pieces = unfold((pieces.into_iter(), Some((begun, deletion))), async |(mut pieces, mut turn)| {
+        let piece = pieces.next()?;
+        // The second one waits until the user is gone.
+        if pieces.len() == 0
+            && let Some((begun, deletion)) = turn.take()
+        {
+            begun.send(()).unwrap();
+            deletion.await.unwrap();
+        }
+        Some((Ok::<_, std::io::Error>(piece), (pieces, turn)))
+    });
+    let request = bob.request("POST", "alice/shared/").header("Content-Type", Form::content_type());
+    let upload = bob.send(request.body(reqwest::Body::wrap_stream(pieces)));
+    let delete = async {
+        beginning.await.unwrap();
+        // The server knows meanwhile that bob may upload.
+        server.root().delete("bob").await.expect(200);
+        deleted.send(()).unwrap();
+    };
+    let (answer, ()) = join(upload, delete).await;
+    answer.expect(401);
+    assert!(server.contents().is_empty());
+    server.anonymous().get_simple("alice/shared/+simple/demo/").await.expect(404);
 }

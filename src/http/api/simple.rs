@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::files::PROVENANCE_SUFFIX;
 use crate::domain::project::{ListedProjects, Scope};
-use crate::domain::project_files::{ListedFile, ProjectFiles};
+use crate::domain::project_files::{ListedFile, ListedFiles};
 use crate::http::cache::{Place, Subject};
 use crate::http::call::Call;
 use crate::http::error::ApiError;
@@ -104,7 +104,9 @@ pub(in crate::http) async fn project(
             let (mirrors, last_serial, is_unknown) =
                 (files.mirrors.clone(), files.last_serial, files.is_unknown);
             let (index, project) = (index.clone(), project.clone());
-            let page = make_page(move || render_project(&index, &project, &files, &links, kind.format));
+            let page = make_page(move || {
+                files.list(|listed| render_project(&index, &project, listed, &links, kind.format))
+            });
             let page = page.await?.of_mirrors(mirrors, last_serial);
             if is_unknown { Err(Unkept::Page(Arc::new(page))) } else { Ok(page) }
         };
@@ -206,11 +208,10 @@ async fn make_page(render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Result<
 fn render_project(
     index: &IndexName,
     project: &ProjectName,
-    files: &ProjectFiles,
+    listed: ListedFiles<'_>,
     links: &Links,
     format: SimpleFormat,
 ) -> Vec<u8> {
-    let listed = files.list();
     let page = ProjectDetail {
         name: project.normal(),
         versions: &listed.versions,

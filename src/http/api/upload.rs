@@ -40,7 +40,8 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             call.registry().check_upload(&caller, index).await?;
             let body = call.body.clone();
             let form = form::read(&boundary, call.headers(), body, call.registry(), &limits).await?;
-            act(call, &caller, index, form).await
+            // That may have taken long: who was deleted meanwhile is nobody. What he may is asked with the change.
+            act(call, &call.caller().await?, index, form).await
         }
     }
 }

@@ -63,14 +63,19 @@ impl ReceivedFile for DirectoryReceivedFile {
 impl DirectoryReceivedFile {
     async fn place_and_sync(self: Box<Self>, named: bool) -> Result<(), StorageError> {
         let (shard, file) = (self.layout.shard(&self.sha256), Arc::clone(&self.file));
+        let again = Arc::clone(&file);
         // At the same time, as each waits for the disk.
         let content = spawn_blocking(move || file.file().sync_all());
         let name = blocking::run(move || {
             self.place(named)?;
             Ok::<_, StorageError>(sync_directory(&shard)?)
         });
-        let (name, content) = (name.await?, content.await?);
-        content?;
+        let name = name.await?;
+        match content.await {
+            Ok(content) => content?,
+            // The threads are gone, as the server stops; this one is not.
+            Err(_) => blocking::run(move || again.file().sync_all()).await??,
+        }
         name
     }
 

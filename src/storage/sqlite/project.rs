@@ -9,7 +9,7 @@ use crate::storage::meta::{ProjectContents, ProjectMark};
 use crate::storage::model::{IndexName, Relation, ReleaseFile, ReleaseSummary, StoredPath};
 
 /// If more rows than these came to all projects since one was read, that one is read as a whole.
-const MAX_NEW_ROWS: i64 = 10_000;
+const MAX_NEW_ROWS: u64 = 10_000;
 
 /// Which rows of a project are wanted, and how they are found.
 #[derive(Clone, Copy)]
@@ -31,15 +31,17 @@ pub(super) fn read(
         return Ok(ProjectContents::default());
     };
     let since = since.filter(|mark| mark.project == project && mark.changed_at <= changed_at);
+    let last_release = last_row(connection, "releases")?;
+    let last_file = last_row(connection, "links")?;
+    let are_few = |after: i64, last: i64| last.abs_diff(after) <= MAX_NEW_ROWS;
     let wanted = match since {
         Some(mark) if mark.changed_at == changed_at => {
             return Ok(ProjectContents { mark: Some(mark), ..ProjectContents::default() });
         }
-        Some(mark)
-            if count_after(connection, "releases", mark.last_release)? <= MAX_NEW_ROWS
-                && count_after(connection, "links", mark.last_file)? <= MAX_NEW_ROWS =>
+        Some(ProjectMark { last_release: release, last_file: file, .. })
+            if are_few(release, last_release) && are_few(file, last_file) =>
         {
-            Wanted::After { release: mark.last_release, file: mark.last_file }
+            Wanted::After { release, file }
         }
         _ => Wanted::All,
     };
@@ -56,28 +58,22 @@ pub(super) fn read(
             )?,
         ),
     };
-    let last = |before: Option<i64>, read: Option<i64>| read.or(before).unwrap_or(0);
     let mark = ProjectMark {
         project,
         changed_at,
-        last_release: last(since.map(|mark| mark.last_release), releases.last().map(|(id, _)| *id)),
-        last_file: last(since.map(|mark| mark.last_file), files.last().map(|(id, _)| *id)),
+        last_release,
+        last_file,
         releases: release_count,
         files: file_count,
     };
-    Ok(ProjectContents {
-        mark: Some(mark),
-        releases: releases.into_iter().map(|(_, release)| release).collect(),
-        files: files.into_iter().map(|(_, file)| file).collect(),
-    })
+    Ok(ProjectContents { mark: Some(mark), releases, files })
 }
 
-/// How many rows may have come to a table since the one with this number.
-fn count_after(connection: &Connection, table: &str, last: i64) -> Result<i64, StorageError> {
-    let newest: Option<i64> = connection
-        .prepare_cached(&format!("SELECT max(id) FROM {table}"))?
-        .query_row([], |row| row.get(0))?;
-    Ok(newest.unwrap_or(0) - last)
+/// The number of the newest row of a table, whatever project it is of; 0 for an empty one.
+fn last_row(connection: &Connection, table: &str) -> Result<i64, StorageError> {
+    let sql = format!("SELECT max(id) FROM {table}");
+    let newest: Option<i64> = connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
+    Ok(newest.unwrap_or(0))
 }
 
 fn count(connection: &Connection, of: &str, project: i64) -> Result<usize, StorageError> {
@@ -90,7 +86,7 @@ fn list_releases(
     connection: &Connection,
     project: i64,
     wanted: Wanted,
-) -> Result<Vec<(i64, ReleaseSummary)>, StorageError> {
+) -> Result<Vec<ReleaseSummary>, StorageError> {
     let (table, after) = match wanted {
         Wanted::All => ("releases INDEXED BY releases_present", 0),
         Wanted::After { release, .. } => ("releases NOT INDEXED", release),
@@ -106,14 +102,14 @@ fn list_releases(
         };
         Ok((row.get(0)?, release))
     })?;
-    Ok(in_order(releases))
+    Ok(as_they_came(releases))
 }
 
 fn list_files(
     connection: &Connection,
     project: i64,
     wanted: Wanted,
-) -> Result<Vec<(i64, ReleaseFile)>, StorageError> {
+) -> Result<Vec<ReleaseFile>, StorageError> {
     let (table, after) = match wanted {
         Wanted::All => ("links INDEXED BY links_present", 0),
         Wanted::After { file, .. } => ("links NOT INDEXED", file),
@@ -134,11 +130,11 @@ fn list_files(
         };
         Ok((row.get(0)?, file))
     })?;
-    Ok(in_order(files))
+    Ok(as_they_came(files))
 }
 
 /// Rows by their numbers. Not by SQLite, which would write all of them into a file and read them again.
-fn in_order<T>(mut rows: Vec<(i64, T)>) -> Vec<(i64, T)> {
+fn as_they_came<T>(mut rows: Vec<(i64, T)>) -> Vec<T> {
     rows.sort_unstable_by_key(|(id, _)| *id);
-    rows
+    rows.into_iter().map(|(_, row)| row).collect()
 }
