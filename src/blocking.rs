@@ -16,7 +16,7 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` on a thread that may block, which may be this one.
+/// Runs `work` on a thread that may block, which may be this one; where it is, a panic in `work` is one here.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
     if MAY_BLOCK.get() {
         return Ok(work());
@@ -27,13 +27,17 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 /// Threads on which work is done from its beginning to its end.
 ///
 /// They are not those that [`run`] borrows elsewhere: of these one is always free soon, whatever the work here waits for.
-pub struct Threads(Option<Runtime>);
+pub struct Threads {
+    handle: Handle,
+    /// Until this is dropped.
+    runtime: Option<Runtime>,
+}
 
 impl Threads {
     /// At most `count` threads, which are started as they are needed.
     pub fn new(count: usize) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().max_blocking_threads(count).build()?;
-        Ok(Self(Some(runtime)))
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
     /// Does work as a whole on one of the threads, when one is free, even if nobody waits for it any more. It may use
@@ -52,18 +56,14 @@ impl Threads {
             MAY_BLOCK.set(true);
             caller.block_on(work())
         };
-        match &self.0 {
-            Some(runtime) => tasks.spawn_blocking_on(whole, runtime.handle()).await,
-            // Only while this is dropped.
-            None => tasks.spawn_blocking(whole).await,
-        }
+        tasks.spawn_blocking_on(whole, &self.handle).await
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
         // Not by waiting for them: this may be a thread that must not block.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

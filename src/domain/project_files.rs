@@ -29,6 +29,12 @@ pub(super) enum FoundFiles {
     Mirror(String, ShownPage),
 }
 
+/// The same, in order.
+enum OrderedFiles {
+    Stage(String, Arc<StageFiles>),
+    Mirror(String, ShownPage),
+}
+
 /// What a project's simple page shows.
 #[derive(Clone, Debug)]
 pub struct ListedFiles<'a> {
@@ -38,12 +44,6 @@ pub struct ListedFiles<'a> {
     pub files: Vec<ListedFile<'a>>,
     /// The status that an upstream says, for a project that no stage has.
     pub status: Option<&'a ProjectStatus>,
-}
-
-/// The same, in order.
-enum OrderedFiles {
-    Stage(String, Arc<StageFiles>),
-    Mirror(String, ShownPage),
 }
 
 impl ProjectFiles {

@@ -13,8 +13,8 @@ use super::page_order::{PageOrder, compare_file_names, compare_versions};
 use super::registry::Registry;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
-use crate::storage::meta::{ProjectContents, ProjectMark, Snapshot};
-use crate::storage::model::{IndexName, ReleaseFile, ReleaseSummary};
+use crate::storage::meta::Snapshot;
+use crate::storage::model::{IndexName, ProjectContents, ProjectMark, ReleaseFile, ReleaseSummary};
 
 /// Projects with fewer files are not kept: they are read and put in order within a millisecond.
 const MIN_KEPT_FILES: usize = 500;

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::StorageError;
 use super::mirrored::{FetchedFile, FetchedPart, FetchedState, MirrorPage, Note, StoredNames, StoredPage};
 use super::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseFile, ReleaseSummary, Serial, Stored,
-    StoredPath, Touched, UserRecord,
+    FileState, IndexName, IndexSettings, Link, ProjectContents, ProjectMark, Release, ReleaseSummary, Serial,
+    Stored, StoredPath, Touched, UserRecord,
 };
 use crate::pep::digest::Sha256;
 use crate::pep::metadata::ReleaseMetadata;
@@ -179,41 +179,6 @@ pub trait Snapshot: Send {
 
     /// When the newest commit was made.
     async fn last_commit_time(&mut self) -> Result<Option<Timestamp>, StorageError>;
-}
-
-/// What was read of a project. See [`Snapshot::read_project`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ProjectContents {
-    /// Until where; `None` where the index does not have the project.
-    pub mark: Option<ProjectMark>,
-    /// Its releases, in no particular order.
-    pub releases: Vec<ReleaseSummary>,
-    /// Its release files, in the order in which they came.
-    pub files: Vec<ReleaseFile>,
-}
-
-impl ProjectContents {
-    /// Whether this is all that there is, and not only what came.
-    pub fn is_whole(&self) -> bool {
-        self.mark.is_none_or(|mark| (mark.releases, mark.files) == (self.releases.len(), self.files.len()))
-    }
-}
-
-/// Until where a project was read. Projects that come later under the same name have other marks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProjectMark {
-    /// The store's number of the project.
-    pub(crate) project: i64,
-    /// The serial that last changed it.
-    pub(crate) changed_at: Serial,
-    /// The store's number of the last release that any project had; later ones have larger numbers.
-    pub(crate) last_release: i64,
-    /// The store's number of the last file that any project had; later ones have larger numbers.
-    pub(crate) last_file: i64,
-    /// How many releases it has.
-    pub releases: usize,
-    /// How many release files it has.
-    pub files: usize,
 }
 
 /// A content that links name.

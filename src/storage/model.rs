@@ -259,6 +259,41 @@ pub struct ReleaseFile {
     pub core_metadata: Option<Sha256>,
 }
 
+/// What was read of a project. See [`Snapshot::read_project`](super::meta::Snapshot::read_project).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProjectContents {
+    /// Until where; `None` where the index does not have the project.
+    pub mark: Option<ProjectMark>,
+    /// Its releases, in no particular order.
+    pub releases: Vec<ReleaseSummary>,
+    /// Its release files, in the order in which they came.
+    pub files: Vec<ReleaseFile>,
+}
+
+impl ProjectContents {
+    /// Whether this is all that there is, and not only what came.
+    pub fn is_whole(&self) -> bool {
+        self.mark.is_none_or(|mark| (mark.releases, mark.files) == (self.releases.len(), self.files.len()))
+    }
+}
+
+/// Until where a project was read. Projects that come later under the same name have other marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProjectMark {
+    /// The store's number of the project.
+    pub(crate) project: i64,
+    /// The serial that last changed it.
+    pub(crate) changed_at: Serial,
+    /// The store's number of the last release that any project had; later ones have larger numbers.
+    pub(crate) last_release: i64,
+    /// The store's number of the last file that any project had; later ones have larger numbers.
+    pub(crate) last_file: i64,
+    /// How many releases it has.
+    pub releases: usize,
+    /// How many release files it has.
+    pub files: usize,
+}
+
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileState {

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use tokio::runtime::Builder;
+use tokio_util::task::TaskTracker;
+use wheelhouse::blocking::Threads;
 use wheelhouse::pep::digest::Sha256;
 
 use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep, receive};
@@ -55,6 +58,24 @@ async fn a_content_that_comes_again_while_it_is_marked_stays_whole() {
     }
     assert!(!mark.exists());
     assert_there(store.as_ref(), "abc").await;
+}
+
+#[test]
+fn what_had_arrived_is_kept_when_the_runtime_it_came_by_is_gone() {
+    let place = DirectoryPlace::new();
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (store, received) = first.block_on(async {
+        let store = place.open().await;
+        let received = receive(store.as_ref(), "abc").await;
+        (store, received)
+    });
+    let gone = first.handle().clone();
+    first.shutdown_background();
+    let threads = Threads::new(1).unwrap();
+    let keep = async move || received.keep(&Known::default()).await?.confirm().await;
+    gone.block_on(threads.complete(&TaskTracker::new(), keep)).unwrap().unwrap();
+    runtime().block_on(assert_there(store.as_ref(), "abc"));
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wheelhouse::storage::meta::{ExistingMetadata, Operation, ProjectContents, ProjectMark, Snapshot};
-use wheelhouse::storage::model::{IndexName, Link, ReleaseFile};
+use wheelhouse::storage::meta::{ExistingMetadata, Operation, Snapshot};
+use wheelhouse::storage::model::{IndexName, Link, ProjectContents, ProjectMark, ReleaseFile};
 
 use crate::support::{
     Place, add_link, commit, index, link, project, put_index, put_metadata, put_release, put_user,

@@ -72,9 +72,9 @@ impl DirectoryReceivedFile {
         });
         let name = name.await?;
         match content.await {
-            Ok(content) => content?,
             // The threads are gone, as the server stops; this one is not.
-            Err(_) => blocking::run(move || again.file().sync_all()).await??,
+            Err(gone) if gone.is_cancelled() => blocking::run(move || again.file().sync_all()).await??,
+            content => content??,
         }
         name
     }

@@ -5,8 +5,9 @@ use rusqlite::{Connection, params};
 use super::read::{collect, find_project};
 use super::rows;
 use crate::storage::StorageError;
-use crate::storage::meta::{ProjectContents, ProjectMark};
-use crate::storage::model::{IndexName, Relation, ReleaseFile, ReleaseSummary, StoredPath};
+use crate::storage::model::{
+    IndexName, ProjectContents, ProjectMark, Relation, ReleaseFile, ReleaseSummary, StoredPath,
+};
 
 /// If more rows than these came to all projects since one was read, that one is read as a whole.
 const MAX_NEW_ROWS: u64 = 10_000;
@@ -31,13 +32,13 @@ pub(super) fn read(
         return Ok(ProjectContents::default());
     };
     let since = since.filter(|mark| mark.project == project && mark.changed_at <= changed_at);
+    if since.is_some_and(|mark| mark.changed_at == changed_at) {
+        return Ok(ProjectContents { mark: since, ..ProjectContents::default() });
+    }
     let last_release = last_row(connection, "releases")?;
     let last_file = last_row(connection, "links")?;
     let are_few = |after: i64, last: i64| last.abs_diff(after) <= MAX_NEW_ROWS;
     let wanted = match since {
-        Some(mark) if mark.changed_at == changed_at => {
-            return Ok(ProjectContents { mark: Some(mark), ..ProjectContents::default() });
-        }
         Some(ProjectMark { last_release: release, last_file: file, .. })
             if are_few(release, last_release) && are_few(file, last_file) =>
         {
@@ -67,6 +68,16 @@ pub(super) fn read(
         files: file_count,
     };
     Ok(ProjectContents { mark: Some(mark), releases, files })
+}
+
+/// See `Snapshot::list_versions`.
+pub(super) fn list_versions(
+    connection: &Connection,
+    index: &IndexName,
+    project: &str,
+) -> Result<Vec<ReleaseSummary>, StorageError> {
+    let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
+    list_releases(connection, project, Wanted::All)
 }
 
 /// The number of the newest row of a table, whatever project it is of; 0 for an empty one.

@@ -12,8 +12,7 @@ use crate::pep::metadata::ReleaseMetadata;
 use crate::storage::StorageError;
 use crate::storage::meta::{Change, NamedContent};
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
-    UserRecord,
+    FileState, IndexName, IndexSettings, Link, Release, Serial, Stored, StoredPath, UserRecord,
 };
 
 /// Joins a project to its index; both must be present.
@@ -116,21 +115,6 @@ pub(super) fn find_project(
     );
     let read = |row: &Row<'_>| Ok((row.get(0)?, rows::serial(row, 1)?));
     Ok(connection.prepare_cached(&sql)?.query_row([&index.user, &index.index, project], read).optional()?)
-}
-
-pub(super) fn list_versions(
-    connection: &Connection,
-    index: &IndexName,
-    project: &str,
-) -> Result<Vec<ReleaseSummary>, StorageError> {
-    let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
-    let sql = "SELECT version, requires_python FROM releases WHERE project_id = ?1 AND removed_at IS NULL";
-    collect(connection, sql, [project], |row| {
-        Ok(ReleaseSummary {
-            version: row.get::<_, String>(0)?.into(),
-            requires_python: row.get::<_, Option<String>>(1)?.map(Into::into),
-        })
-    })
 }
 
 pub(super) fn list_releases(

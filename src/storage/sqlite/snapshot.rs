@@ -13,11 +13,11 @@ use super::{Doubt, mirror, prepare_connection, project, read};
 use crate::blocking;
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
-use crate::storage::meta::{NamedContent, ProjectContents, ProjectMark, Snapshot};
+use crate::storage::meta::{NamedContent, Snapshot};
 use crate::storage::mirrored::{FetchedFile, FetchedState, StoredNames, StoredPage};
 use crate::storage::model::{
-    FileState, IndexName, IndexSettings, Link, Release, ReleaseSummary, Serial, Stored, StoredPath,
-    UserRecord,
+    FileState, IndexName, IndexSettings, Link, ProjectContents, ProjectMark, Release, ReleaseSummary, Serial,
+    Stored, StoredPath, UserRecord,
 };
 
 /// A bounded pool of reading connections.
@@ -186,7 +186,7 @@ impl Snapshot for SqliteSnapshot {
         project: &str,
     ) -> Result<Vec<ReleaseSummary>, StorageError> {
         let (index, project) = (index.clone(), project.to_owned());
-        self.query(move |connection| read::list_versions(connection, &index, &project)).await
+        self.query(move |connection| project::list_versions(connection, &index, &project)).await
     }
 
     async fn get_release(
