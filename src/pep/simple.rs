@@ -101,6 +101,13 @@ pub enum Hashes<'a> {
     Named(&'a [(Arc<str>, Arc<str>)]),
 }
 
+/// Named hashes, SHA-256 before the others: some readers have room for one.
+pub(super) fn best_first(hashes: &[(Arc<str>, Arc<str>)]) -> impl Iterator<Item = (&str, &str)> {
+    let is_best = |hash: &&(Arc<str>, Arc<str>)| &*hash.0 == "sha256";
+    let others = hashes.iter().filter(move |hash| !is_best(hash));
+    hashes.iter().filter(is_best).chain(others).map(|(algorithm, value)| (&**algorithm, &**value))
+}
+
 #[derive(Serialize)]
 struct Meta {
     #[serde(rename = "api-version")]
@@ -160,9 +167,7 @@ impl Serialize for Hashes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Sha256(hash) => serializer.collect_map([("sha256", hash)]),
-            Self::Named(hashes) => {
-                serializer.collect_map(hashes.iter().map(|(name, value)| (&**name, &**value)))
-            }
+            Self::Named(hashes) => serializer.collect_map(best_first(hashes)),
         }
     }
 }
@@ -307,6 +312,13 @@ pub(crate) mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn the_best_hash_comes_first() {
+        let hashes = ["md5", "sha256", "sha1"].map(|name| (Arc::from(name), Arc::from("abc")));
+        let named = serde_json::to_string(&Hashes::Named(&hashes)).unwrap();
+        assert_eq!(named, r#"{"sha256":"abc","md5":"abc","sha1":"abc"}"#);
     }
 
     #[test]

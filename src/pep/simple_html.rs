@@ -2,7 +2,7 @@
 //!
 //! Written by hand into one buffer: it is the most asked-for answer of the server and its shape is frozen (PEP 833).
 
-use super::simple::{API_VERSION, CoreMetadata, File, Hashes, ProjectDetail, ProjectStatus};
+use super::simple::{API_VERSION, CoreMetadata, File, Hashes, ProjectDetail, ProjectStatus, best_first};
 
 impl<'a, F: Iterator<Item = File<'a>>> ProjectDetail<'a, F> {
     /// The page as HTML.
@@ -44,9 +44,7 @@ impl Page {
                 self.markup("#sha256=").markup(hash.write_digits(&mut [0; 64]));
             }
             Hashes::Named(hashes) => {
-                // There is room for one.
-                let best = hashes.iter().find(|(algorithm, _)| &**algorithm == "sha256").or(hashes.first());
-                if let Some((algorithm, value)) = best {
+                if let Some((algorithm, value)) = best_first(hashes).next() {
                     self.markup("#").text(algorithm).markup("=").text(value);
                 }
             }
