@@ -28,7 +28,7 @@ pub(super) struct Call {
     pub(super) state: Data<State>,
     pub(super) request: HttpRequest,
     pub(super) body: Body,
-    pub(super) accept: Accept,
+    pub(super) accept: Rc<Accept>,
     pub(super) base_url: BaseUrl,
     /// The decoded path without the base URL's own path.
     pub(super) path: String,
@@ -41,7 +41,7 @@ impl Call {
         state: Data<State>,
         request: HttpRequest,
         body: Body,
-        accept: Accept,
+        accept: Rc<Accept>,
         base_url: BaseUrl,
         path: String,
     ) -> Self {

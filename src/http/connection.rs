@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -44,6 +45,8 @@ pub(super) struct Connection<S> {
 /// What the stream and the one who answers its requests know of each other.
 #[derive(Default)]
 pub(super) struct ConnectionState {
+    /// The address at the other end; `None` for a Unix socket.
+    pub(super) peer: Option<String>,
     /// A request is read and answered; its body has its own timeout.
     is_answering: Cell<bool>,
     /// The first head is actix's to wait for, which answers 408.
@@ -76,8 +79,10 @@ impl Drop for Answering {
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, patience: Patience) -> Self {
-        Self { stream, patience, state: Rc::default(), portion: 0, alarm: None }
+    pub(super) fn new(stream: S, patience: Patience, peer: Option<SocketAddr>) -> Self {
+        let peer = peer.map(|address| address.ip().to_string());
+        let state = Rc::new(ConnectionState { peer, ..ConnectionState::default() });
+        Self { stream, patience, state, portion: 0, alarm: None }
     }
 
     pub(super) fn state(&self) -> Rc<ConnectionState> {
@@ -213,7 +218,7 @@ mod tests {
     /// A connection whose client reads nothing beyond 8 bytes, and that client.
     fn connection() -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
         let (server, client) = duplex(8);
-        (Connection::new(server, PATIENCE), client)
+        (Connection::new(server, PATIENCE, None), client)
     }
 
     #[tokio::test(start_paused = true)]

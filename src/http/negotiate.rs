@@ -31,10 +31,8 @@ pub(super) struct Accept {
 /// A media range of an `Accept` header.
 #[derive(Clone, Debug)]
 struct Range {
-    /// The type; `*` for any.
-    kind: String,
-    /// The subtype; `*` for any.
-    subtype: String,
+    /// In lower case; `type/*` for any of a type, `*/*` for any at all.
+    media_type: String,
     /// In thousandths.
     quality: u16,
     /// Whether it has no parameters but the quality. Nothing here is offered with parameters, so a range with some
@@ -44,8 +42,8 @@ struct Range {
 
 impl Accept {
     pub(super) fn new(headers: &HeaderMap) -> Self {
-        let values: Vec<&str> = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect();
-        Self::parse((!values.is_empty()).then(|| values.join(",")))
+        let values = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+        Self::parse(values.map(str::to_owned).reduce(|joined, value| joined + "," + &value))
     }
 
     fn parse(header: Option<String>) -> Self {
@@ -53,12 +51,7 @@ impl Accept {
             header.as_deref().unwrap_or("").split(',').take(MAX_RANGES).filter_map(parse_range).collect();
         if ranges.is_empty() && header.as_deref().is_some_and(|header| !header.trim().is_empty()) {
             // A header that says nothing readable excludes nothing; an empty one excludes all (as in devpi).
-            ranges.push(Range {
-                kind: "*".to_owned(),
-                subtype: "*".to_owned(),
-                quality: 1000,
-                is_plain: true,
-            });
+            ranges.push(Range { media_type: "*/*".to_owned(), quality: 1000, is_plain: true });
         }
         Self { header, ranges }
     }
@@ -73,17 +66,9 @@ impl Accept {
         if self.header.is_none() {
             return 1000;
         }
-        let (kind, subtype) = media_type.split_once('/').unwrap_or((media_type, ""));
         // The most specific range that fits decides (RFC 9110, section 12.5.1).
-        let fitting = self.ranges.iter().filter(|range| range.is_plain).filter_map(|range| {
-            let specificity = match (range.kind.as_str(), range.subtype.as_str()) {
-                ("*", "*") => 0,
-                (range_kind, "*") if range_kind == kind => 1,
-                (range_kind, range_subtype) if (range_kind, range_subtype) == (kind, subtype) => 2,
-                _ => return None,
-            };
-            Some((specificity, range.quality))
-        });
+        let fitting =
+            self.ranges.iter().filter_map(|range| Some((range.specificity(media_type)?, range.quality)));
         fitting.max().map_or(0, |(_, quality)| quality)
     }
 
@@ -103,11 +88,22 @@ impl Accept {
     }
 }
 
+impl Range {
+    /// How closely the range names a media type; `None` if that is not in it.
+    fn specificity(&self, media_type: &str) -> Option<u8> {
+        match self.media_type.strip_suffix('*') {
+            _ if !self.is_plain => None,
+            None => (self.media_type == media_type).then_some(2),
+            Some("*/") => Some(0),
+            Some(kind) => (kind.ends_with('/') && media_type.starts_with(kind)).then_some(1),
+        }
+    }
+}
+
 fn parse_range(text: &str) -> Option<Range> {
     let mut parts = text.split(';').map(str::trim);
-    let (kind, subtype) = parts.next()?.split_once('/')?;
-    let (kind, subtype) = (kind.to_ascii_lowercase(), subtype.to_ascii_lowercase());
-    let mut range = Range { kind, subtype, quality: 1000, is_plain: true };
+    let media_type = parts.next().filter(|media_type| media_type.contains('/'))?.to_ascii_lowercase();
+    let mut range = Range { media_type, quality: 1000, is_plain: true };
     for parameter in parts {
         match parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")) {
             Some(value) => range.quality = parse_quality(value)?,
@@ -183,11 +179,13 @@ pub(super) fn choose_coding(headers: &HeaderMap) -> Coding {
         for item in value.split(',').take(MAX_RANGES) {
             let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
             let parsed = parameters.trim().strip_prefix("q=").map_or(Some(1000), parse_quality).unwrap_or(0);
-            match name.trim().to_ascii_lowercase().as_str() {
-                "zstd" => quality[0] = Some(parsed),
-                "gzip" | "x-gzip" => quality[1] = Some(parsed),
-                "*" => quality[2] = Some(parsed),
-                _ => {}
+            let is = |known| name.trim().eq_ignore_ascii_case(known);
+            if is("zstd") {
+                quality[0] = Some(parsed);
+            } else if is("gzip") || is("x-gzip") {
+                quality[1] = Some(parsed);
+            } else if is("*") {
+                quality[2] = Some(parsed);
             }
         }
     }
@@ -205,7 +203,9 @@ pub(super) fn has_etag(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').any(|item| {
             let item = item.trim();
-            item == "*" || item.trim_start_matches("W/").trim_matches('"') == etag
+            let opaque = item.strip_prefix("W/").unwrap_or(item);
+            let opaque = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(opaque);
+            opaque == etag || item == "*"
         })
     })
 }

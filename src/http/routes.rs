@@ -127,13 +127,12 @@ impl Route {
 fn parse_file(path: &str) -> Option<Route> {
     let mut parts = path.splitn(4, '/');
     let (user, index, kind, _rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let index = index_name(user, index)?;
     let kind = match kind {
         "+f" => FileKind::Hashed,
         "+e" => FileKind::Unhashed,
         _ => return None,
     };
-    Some(Route::File(index, StoredPath::new(path.trim_end_matches('/')), kind))
+    Some(Route::File(index_name(user, index)?, StoredPath::new(path.trim_end_matches('/')), kind))
 }
 
 /// Which of the two forms the path of a file has.
@@ -168,8 +167,8 @@ pub(super) async fn dispatch(call: &mut Call) -> Result<HttpResponse, ApiError> 
         }
         return Err(ApiError::found(call.base_url.join(&path)));
     }
-    let method = call.method().as_str().to_owned();
-    let is_get = matches!(method.as_str(), "GET" | "HEAD");
+    let method = call.method().clone();
+    let is_get = matches!(method, Method::GET | Method::HEAD);
     let takes_json = call.accept.admits(JSON);
     match (route, method.as_str()) {
         (Route::Root, _) if is_get && takes_json => users::list(call).boxed_local().await,

@@ -114,7 +114,8 @@ fn http<S: Socket + 'static>(
             data.insert(connection.state());
         })
         .h1(app);
-    fn_service(move |(stream, peer)| ready(Ok((Connection::new(stream, patience), peer)))).and_then(service)
+    fn_service(move |(stream, peer)| ready(Ok((Connection::new(stream, patience, peer), peer))))
+        .and_then(service)
 }
 
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
@@ -122,14 +123,15 @@ async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> H
     let connection: Option<Rc<ConnectionState>> = request.conn_data().cloned();
     let _answering = connection.as_ref().map(ConnectionState::answer);
     let is_head = *request.method() == Method::HEAD;
-    let line = format!("{} {}", request.method(), request.path());
-    let forwarded = read_forwarded(&request, &state);
-    let client = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
-    let client = client.or_else(|| peer_address(&request)).unwrap_or_default();
+    let line = [request.method().as_str(), " ", request.path()].concat();
+    let peer = connection.as_ref().and_then(|connection| connection.peer.as_deref());
+    let forwarded = read_forwarded(&request, peer, &state);
+    let forwarded_for = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
     // For those who debug: the lines that everybody sees say by themselves what they are about.
     let span = debug_span!("request", line);
     let response = respond(request, forwarded, payload, state, &line).instrument(span).await;
     let status = response.status().as_u16();
+    let client = forwarded_for.as_deref().or(peer).unwrap_or_default();
     info!(status, client, seconds = started.elapsed().as_secs_f64(), "{line}");
     match connection {
         Some(connection) if !is_head => DirectBody::send_bytes(connection, response),
@@ -138,15 +140,9 @@ async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> H
 }
 
 /// What trusted proxies say of the request.
-fn read_forwarded(request: &HttpRequest, state: &State) -> Result<Forwarded, ApiError> {
+fn read_forwarded(request: &HttpRequest, peer: Option<&str>, state: &State) -> Result<Forwarded, ApiError> {
     let Some(proxies) = &state.settings.trusted_proxies else { return Ok(Forwarded::default()) };
-    let forwarded = proxies.read(request.headers(), peer_address(request).as_deref());
-    forwarded.map_err(ApiError::malformed_header)
-}
-
-/// The address at the other end of the connection; `None` for a Unix socket.
-fn peer_address(request: &HttpRequest) -> Option<String> {
-    request.peer_addr().map(|address| address.ip().to_string())
+    proxies.read(request.headers(), peer).map_err(ApiError::malformed_header)
 }
 
 async fn respond(
@@ -157,14 +153,14 @@ async fn respond(
     line: &str,
 ) -> HttpResponse {
     let limits = state.limits;
-    let accept = Accept::new(request.headers());
+    let accept = Rc::new(Accept::new(request.headers()));
     let mut body = Body::new(payload, limits.request_body, limits.body_idle);
     let announced =
         request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     let result = match forwarded {
         Err(error) => Err(error),
         Ok(_) if announced.is_some_and(|length: u64| length > limits.request_body) => Err(body.too_large()),
-        Ok(forwarded) => dispatch(request, forwarded, body.clone(), accept.clone(), state.clone()).await,
+        Ok(forwarded) => dispatch(request, forwarded, body.clone(), Rc::clone(&accept), state.clone()).await,
     };
     let mut allowance = limits.request_body;
     let mut of_application = true;
@@ -192,7 +188,7 @@ async fn dispatch(
     request: HttpRequest,
     forwarded: Forwarded,
     body: Body,
-    accept: Accept,
+    accept: Rc<Accept>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let settings = &state.settings;

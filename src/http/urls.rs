@@ -1,5 +1,6 @@
 //! URLs: the base as clients see it, paths as URLs, and links relative to a page (`server-api` section 4).
 
+use std::borrow::Cow;
 use std::iter::repeat_n;
 
 use actix_web::http::Uri;
@@ -35,7 +36,11 @@ pub(super) fn encode_path(path: &str) -> String {
 
 /// The base of all URLs in answers to one request, without a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BaseUrl(String);
+pub(super) struct BaseUrl {
+    url: String,
+    /// Where its path begins in it.
+    path: usize,
+}
 
 impl BaseUrl {
     /// The base for a request: its `X-Outside-Url`, else `--outside-url`, else what trusted proxies say, else its
@@ -44,35 +49,47 @@ impl BaseUrl {
         let text = |name: HeaderName| {
             headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
         };
-        let base = match (text(X_OUTSIDE_URL), outside_url) {
-            (Some(url), _) | (None, Some(url)) => clean(url),
-            (None, None) => {
-                let host = forwarded.host.as_deref().or_else(|| text(HOST));
-                format!("{}://{}", forwarded.scheme.unwrap_or("http"), host.unwrap_or("localhost"))
-            }
+        if let Some(url) = text(X_OUTSIDE_URL).or(outside_url) {
+            let url = url.split(['?', '#']).next().unwrap_or_default();
+            return match url.split_once("://") {
+                Some((scheme, rest)) => Self::of(&scheme.to_ascii_lowercase(), rest),
+                None => Self { url: url.to_owned(), path: url.len() },
+            };
+        }
+        let host = forwarded.host.as_deref().or_else(|| text(HOST));
+        Self::of(forwarded.scheme.unwrap_or("http"), host.unwrap_or("localhost"))
+    }
+
+    /// Without a port that the scheme has anyway.
+    fn of(scheme: &str, rest: &str) -> Self {
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let standard = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => "",
         };
-        Self(without_standard_port(base))
+        let authority = authority.strip_suffix(standard).unwrap_or(authority);
+        let url = [scheme, "://", authority, path].concat();
+        Self { path: url.len() - path.len(), url }
     }
 
     /// The base itself.
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.url
     }
 
     /// The URL of a path without leading slash; an empty path is the root.
     pub(super) fn join(&self, path: &str) -> String {
-        format!("{}/{}", self.0, encode_path(path))
+        format!("{}/{}", self.url, encode_path(path))
     }
 
     /// The request path without the base's own path, if it starts with that (a proxy may or may not strip it).
     pub(super) fn strip_prefix<'a>(&self, path: &'a str) -> &'a str {
-        let own_path =
-            self.0.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
-        let own_path = own_path.unwrap_or("").trim_end_matches('/');
+        let own_path = self.url[self.path..].trim_end_matches('/');
         if own_path.is_empty() {
             return path;
         }
-        match path.strip_prefix('/').and_then(|path| path.strip_prefix(own_path)) {
+        match path.strip_prefix(own_path) {
             Some("") => "/",
             Some(rest) if rest.starts_with('/') => rest,
             _ => path,
@@ -80,43 +97,19 @@ impl BaseUrl {
     }
 }
 
-/// The URL without query and fragment, and with its scheme in small letters.
-fn clean(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
-        None => url.to_owned(),
-    }
-}
-
-/// The URL without a port that its scheme has anyway.
-fn without_standard_port(url: String) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let standard = match scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => return url,
-    };
-    match authority.strip_suffix(standard) {
-        Some(host) => format!("{scheme}://{host}{path}"),
-        None => url,
-    }
-}
-
 /// A request path in which every `%XX` is decoded. `None` if the bytes are no UTF-8.
 ///
 /// pip and hatch send `%2Bf` and `%2Bsimple`, which the router must take for `+f` and `+simple`; a decoded slash is a
 /// separator, as in devpi.
-pub(super) fn decode_path(path: &str) -> Option<String> {
-    percent_decode_str(path).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+pub(super) fn decode_path(path: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(path).decode_utf8().ok()
 }
 
 /// The decoded path of a URI, which may be absolute, only a path, or empty. `None` if it is none of these; nor is a
 /// path with two slashes in front, which might be the name of a host.
 pub(super) fn path_of_uri(uri: &str) -> Option<String> {
     let uri: Uri = if uri.is_empty() { Uri::from_static("/") } else { uri.parse().ok()? };
-    decode_path(uri.path()).filter(|path| !path.starts_with("//"))
+    decode_path(uri.path()).filter(|path| !path.starts_with("//")).map(Cow::into_owned)
 }
 
 /// The path from the page at `page` to `target`; both start at the root, without leading slash.

@@ -89,8 +89,7 @@ pub(in crate::http) async fn project(
     place: Place,
 ) -> Result<HttpResponse, ApiError> {
     let kind = choose_simple(&call.accept);
-    let links = Links::new(call, index, project, place);
-    let subject = links.cached_under(call, place);
+    let subject = Links::cached_under(call, place);
     let subject = subject.map(|place| Subject::Project(project.normal().into(), place));
     let (registry, pages) = (call.registry(), &call.state.pages);
     let kept = subject.clone().and_then(|subject| pages.peek(index, subject, kind.format));
@@ -99,6 +98,7 @@ pub(in crate::http) async fn project(
         (stale, page)
     } else {
         let stale = registry.check_mirrors(index, project, Scope::WithBases).await?;
+        let links = Links::new(call, index, project, place);
         let render = async {
             let files = registry.find_project_files(index, project).await?;
             let (mirrors, last_serial, is_unknown) =
@@ -171,7 +171,7 @@ enum Links {
 
 impl Links {
     fn new(call: &Call, index: &IndexName, project: &ProjectName, place: Place) -> Self {
-        if call.state.settings.absolute_urls || call.headers().contains_key(X_DEVPI_ABSOLUTE_URLS) {
+        if Self::are_absolute(call) {
             return Self::Absolute(call.base_url.clone());
         }
         let name = project.normal();
@@ -185,12 +185,15 @@ impl Links {
 
     /// Under which place the page is kept. Pages for a base URL that only this request names are not kept: anybody
     /// could fill the memory with them.
-    fn cached_under(&self, call: &Call, place: Place) -> Option<Place> {
-        match self {
-            Self::Relative(_) => Some(place),
-            Self::Absolute(base) if call.state.settings.is_outside_url(base) => Some(Place::Absolute),
-            Self::Absolute(_) => None,
+    fn cached_under(call: &Call, place: Place) -> Option<Place> {
+        if !Self::are_absolute(call) {
+            return Some(place);
         }
+        call.state.settings.is_outside_url(&call.base_url).then_some(Place::Absolute)
+    }
+
+    fn are_absolute(call: &Call) -> bool {
+        call.state.settings.absolute_urls || call.headers().contains_key(X_DEVPI_ABSOLUTE_URLS)
     }
 
     fn to(&self, path: &str) -> String {
