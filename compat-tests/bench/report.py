@@ -23,9 +23,9 @@ LIMITS = "## What limits each row"
 HEAD = """# Benchmarks
 
 Wheelhouse beside pypiron, pypiserver, devpi-server with and without devpi-web, and nginx that sends the same bytes from
-disk: what can be had at the most in practice. All run on one machine, the load generator included, and are loaded with
-the same data in the same run, in rounds in which each has its turn while the others are halted; a number is the median
-of its rounds. Only the ratios mean something.
+disk, with the same fields in the heads: what can be had at the most in practice. All run on one machine, the load
+generator included, and are loaded with the same data in the same run, in rounds in which each has its turn while the
+others are halted; a number is the median of its rounds. Only the ratios mean something.
 
 Written by `make bench`; `make bench-quick` takes some minutes and writes nothing. Both install what they need.
 
