@@ -54,7 +54,8 @@ pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard
     guard
 }
 
-/// The time of a line as in `2026-11-30T17:04:05.123456Z`. The library's own clock writes the same with three times the work.
+/// The time of a line as in `2026-11-30T17:04:05.123456Z`. The library's own clock writes the same with three times the
+/// work.
 struct UtcTime;
 
 impl FormatTime for UtcTime {
