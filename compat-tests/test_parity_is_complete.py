@@ -70,6 +70,13 @@ def test_outcomes_agree_or_differ_as_listed(difference: str, theirs: str, ours: 
     assert (not compare.disagreement(difference, theirs, ours, same_program=False)) is agree
 
 
+@pytest.mark.parametrize(
+    "duration", ["4 seconds", "3.5 seconds", "0.12 seconds", "1 second", "1 minute", "2 minutes 3.5 seconds"]
+)
+def test_durations_of_tox_are_taken_out(duration: str) -> None:
+    assert normalise.normalise(f"py: OK ✔ in {duration}\n", {}, hashes=True) == "py: OK ✔ in <duration>\n"
+
+
 def test_what_differs_by_nature_is_taken_out() -> None:
     names = {"http://127.0.0.1:40001": "{server}", "40001": "{server:port}"}
     text = 'http://127.0.0.1:40001/a 40001 400012 ["alice", [], true].aB-c.D_e-f toxresult-20261122130726-0  \r\n'

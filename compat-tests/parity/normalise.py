@@ -25,7 +25,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(Using configuration from)\s[\s\S]{1,400}?\.pypirc", r"\1 <file>"),
         (r"\(\d[\d.=+a-z\[\]]* seconds\)", "(<duration>)"),
         (r"\bpid=\d+", "pid=<number>"),
-        (r"\bin \d+\.\d+ seconds", "in <duration>"),
+        # tox says "4 seconds", "3.5 seconds", "1 second", "1 minute", "2 minutes 3.5 seconds".
+        (r"\bin (?:\d+ minutes?(?: \d[\d.]* seconds?)?|\d[\d.]* seconds?)\b", "in <duration>"),
         (r"\b(devpi-(?:test-)?)[a-z0-9_]{8}(?=[/$\s])", r"\1<random>"),
         (r"(build-env-|pip-[a-z-]+-|tmp)[a-z0-9_]{8}\b", r"\1<random>"),
         # pip names the directory of a wheel it has built after the path of what it has built it from.

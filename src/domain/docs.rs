@@ -33,11 +33,12 @@ impl Registry {
         form: &UploadForm,
         file: Option<UploadedFile>,
     ) -> Result<UploadOutcome, UploadError> {
-        let UploadedFile { name: given_name, received } = file.ok_or(UploadError::NoFile)?;
+        let UploadedFile { name: given_name, incoming } = file.ok_or(UploadError::NoFile)?;
         let (project, release) = check_docs_form(form)?;
-        let docs = Docs { project, release, given_name, content: Content::of(received.as_ref()) };
         let (caller, index) = (caller.clone(), index.clone());
         let store = async move |registry: &Self| {
+            let received = incoming.finish().await?;
+            let docs = Docs { project, release, given_name, content: Content::of(received.as_ref()) };
             let commit = async || registry.commit_docs(&caller, &index, &docs).await;
             registry.store_content(received, |outcome| *outcome == UploadOutcome::Stored, commit).await
         };

@@ -14,6 +14,7 @@ pub mod index;
 pub mod index_config;
 pub mod index_patch;
 pub mod inherit;
+mod kept_indexes;
 mod link;
 mod mirror_config;
 mod mirror_deletion;

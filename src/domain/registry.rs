@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::acl::AccessPolicy;
+use super::kept_indexes::KeptIndexConfigs;
 use super::stage_files::KeptStageFiles;
 use super::stale::{StaleObserver, StaleTracker};
 use crate::archive::Limits as ArchiveLimits;
@@ -58,6 +59,7 @@ pub struct Registry {
     pub(super) clock: Clock,
     pub(super) limits: RegistryLimits,
     pub(super) stage_files: Arc<KeptStageFiles>,
+    pub(super) index_configs: Arc<KeptIndexConfigs>,
     /// For uploads, once they have arrived.
     threads: Threads,
     /// Work that goes on without the client who asked for it.
@@ -97,11 +99,13 @@ impl Registry {
         let indexes = meta.snapshot().await?.list_indexes(None).await?;
         // First, so that whoever makes a page anew finds what it is made of forgotten.
         observers.insert(0, Arc::clone(&mirrors) as _);
+        let index_configs = Arc::new(KeptIndexConfigs::new());
+        observers.push(Arc::clone(&index_configs) as _);
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
         let stage_files = Arc::new(KeptStageFiles::new(limits.kept_files));
         let threads = Threads::new(limits.parallel_uploads)?;
         let tasks = TaskTracker::new();
-        Ok(Self { meta, files, mirrors, policy, clock, limits, stage_files, threads, tasks })
+        Ok(Self { meta, files, mirrors, policy, clock, limits, stage_files, index_configs, threads, tasks })
     }
 
     /// Settles what a process that died has left in the file store. Returns how many contents were removed.

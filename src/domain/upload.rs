@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use tokio::task::spawn_blocking;
-
 use super::acl::Caller;
 use super::index::find_index;
 use super::index_config::{IndexConfig, IndexKind};
@@ -19,7 +17,7 @@ use crate::blocking;
 use crate::pep::digest::Sha256;
 use crate::pep::filename;
 use crate::storage::StorageError;
-use crate::storage::files::ReceivedFile;
+use crate::storage::files::{IncomingFile, ReceivedFile};
 use crate::storage::meta::{ChangeSet, ExistingMetadata, Expectation, Operation, Snapshot};
 use crate::storage::model::{IndexName, Link, Relation, Release, Stored, StoredPath};
 
@@ -27,8 +25,8 @@ use crate::storage::model::{IndexName, Link, Relation, Release, Stored, StoredPa
 pub struct UploadedFile {
     /// Its name as the client gave it.
     pub name: String,
-    /// Its content.
-    pub received: Box<dyn ReceivedFile>,
+    /// Its content, which is all there but not ended.
+    pub incoming: Box<dyn IncomingFile>,
 }
 
 /// What became of an accepted upload.
@@ -51,8 +49,8 @@ struct Distribution {
 impl Registry {
     /// Whether the caller may upload to the index; asked before the body is looked at.
     pub async fn check_upload(&self, caller: &Caller, index: &IndexName) -> Result<(), UploadError> {
-        let mut snapshot = self.meta.snapshot().await?;
-        self.require_upload(snapshot.as_mut(), caller, index).await.map(|_| ())
+        let config = self.index_configs.get(self.meta.as_ref(), index).await?;
+        self.judge_upload(caller, index, config).map(|_| ())
     }
 
     /// Registers a release (`:action` `submit`): its metadata are replaced, its files stay.
@@ -85,15 +83,17 @@ impl Registry {
         form: &UploadForm,
         file: Option<UploadedFile>,
     ) -> Result<UploadOutcome, UploadError> {
-        let file = file.ok_or(UploadError::NoFile)?;
-        let release = check_form(form, &file.name)?;
-        let received = Self::check_digest(form, file.received).await?;
+        let UploadedFile { name, incoming } = file.ok_or(UploadError::NoFile)?;
+        let release = check_form(form, &name)?;
+        let claim = ClaimedDigest::of(form);
         let (caller, index) = (caller.clone(), index.clone());
         let store = async move |registry: &Self| {
-            let (received, core_metadata) = registry.inspect_archive(&file.name, received).await?;
+            let received = incoming.finish().await?;
+            let file_name: Arc<str> = name.into();
+            let (received, core_metadata) = registry.inspect(received, claim, Arc::clone(&file_name)).await?;
             let distribution = Distribution {
                 release,
-                file_name: file.name.into(),
+                file_name,
                 content: Content::of(received.as_ref()),
                 core_metadata: core_metadata.map(|body| (Sha256::of(&body), body)),
             };
@@ -145,14 +145,27 @@ impl Registry {
         .await
     }
 
-    /// The configuration of an index to which the caller may upload.
+    /// The configuration of an index to which the caller may upload. If it is one that is kept, it need not be that of the
+    /// snapshot: a change must expect it.
     pub(super) async fn require_upload(
         &self,
         snapshot: &mut dyn Snapshot,
         caller: &Caller,
         index: &IndexName,
-    ) -> Result<Stored<IndexConfig>, UploadError> {
-        let config = find_index(snapshot, index).await?;
+    ) -> Result<Arc<Stored<IndexConfig>>, UploadError> {
+        let config = match self.index_configs.peek(index) {
+            None => find_index(snapshot, index).await?.map(Arc::new),
+            kept => kept,
+        };
+        self.judge_upload(caller, index, config)
+    }
+
+    fn judge_upload(
+        &self,
+        caller: &Caller,
+        index: &IndexName,
+        config: Option<Arc<Stored<IndexConfig>>>,
+    ) -> Result<Arc<Stored<IndexConfig>>, UploadError> {
         let config = config.ok_or_else(|| UploadError::UnknownIndex(index.clone()))?;
         if config.value.kind() == IndexKind::Mirror {
             return Err(UploadError::Mirror);
@@ -163,32 +176,23 @@ impl Registry {
         Err(if caller.name().is_some() { UploadError::Forbidden } else { UploadError::Unauthenticated })
     }
 
-    /// Compares a file with what its form says of it.
-    async fn check_digest(
-        form: &UploadForm,
-        received: Box<dyn ReceivedFile>,
-    ) -> Result<Box<dyn ReceivedFile>, UploadError> {
-        let Some(claim) = ClaimedDigest::of(form) else { return Ok(received) };
-        if !claim.takes_long() {
-            return claim.check(received.as_ref()).map(|()| received);
-        }
-        let checking = spawn_blocking(move || claim.check(received.as_ref()).map(|()| received));
-        checking.await.map_err(StorageError::from)?
-    }
-
-    /// Looks into an archive, on a thread that may block: a zip must be readable, and a wheel's core metadata are
-    /// taken out.
-    async fn inspect_archive(
+    /// Compares a file with what its form claims of it, and looks into an archive, on a thread that may block: a zip must
+    /// be readable, and a wheel's core metadata are taken out.
+    async fn inspect(
         &self,
-        file_name: &str,
         received: Box<dyn ReceivedFile>,
+        claim: Option<ClaimedDigest>,
+        file_name: Arc<str>,
     ) -> Result<(Box<dyn ReceivedFile>, Option<Vec<u8>>), UploadError> {
-        if !filename::is_zip(file_name) {
-            return Ok((received, None));
-        }
-        let (name, limits) = (file_name.to_owned(), self.limits.archive);
+        let limits = self.limits.archive;
         let inspected = blocking::run(move || {
-            let core_metadata = inspect_zip(&name, received.as_ref(), &limits)?;
+            if let Some(claim) = claim {
+                claim.check(received.as_ref())?;
+            }
+            if !filename::is_zip(&file_name) {
+                return Ok((received, None));
+            }
+            let core_metadata = inspect_zip(&file_name, received.as_ref(), &limits)?;
             Ok((received, core_metadata))
         });
         inspected.await.map_err(StorageError::from)?

@@ -217,12 +217,7 @@ impl ClaimedDigest {
             .or_else(|| claim("md5_digest", Some(NamedHasher::md5())))
     }
 
-    /// Whether the whole file must be read to see if the claim is right, which blocks.
-    pub(super) fn takes_long(&self) -> bool {
-        self.hasher.is_some()
-    }
-
-    /// An error if the file has another hash.
+    /// An error if the file has another hash. Blocks, as the whole file may have to be read.
     pub(super) fn check(self, received: &dyn ReceivedFile) -> Result<(), UploadError> {
         let right = match self.hasher {
             None => received.sha256().to_string(),

@@ -68,10 +68,13 @@ impl Source<'_> {
             return Err(self.status(i32::from(response.status().as_u16())));
         }
         let head = Head::read(response.headers());
-        let incoming = self.mirrors.files.receive().await.map_err(|error| self.storage_error(error))?;
+        let storage = |error| self.storage_error(error);
+        let mut incoming = self.mirrors.files.receive().await.map_err(storage)?;
+        // A full disk is told here, before anything is promised to clients.
+        let arriving = incoming.arriving().await.map_err(storage)?;
         // What the page says of the size may be wrong, and clients are not to be promised what does not come.
         let size = head.size.filter(|_| !head.is_packed);
-        self.transfer.begin(incoming.arriving(), size, head.modified);
+        self.transfer.begin(arriving, size, head.modified);
         let received = self.receive(&url, response, &head, incoming).await?;
         Ok((received, head))
     }
@@ -239,7 +242,7 @@ impl Source<'_> {
             incoming.write(piece).await.map_err(storage)?;
         }
         unpacking.await.map_err(|error| self.storage_error(error.into()))?;
-        self.transfer.replace(incoming.arriving());
+        self.transfer.replace(incoming.arriving().await.map_err(storage)?);
         incoming.finish().await.map_err(storage)
     }
 

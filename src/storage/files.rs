@@ -107,10 +107,11 @@ pub trait IncomingFile: Send {
     /// How many bytes can be read by now.
     fn written(&self) -> u64;
 
-    /// Opens the content for reading while it arrives. It stays readable after it was kept.
-    fn arriving(&self) -> Arc<dyn ArrivingFile>;
+    /// Opens the content for reading while it arrives; fails where the store can take nothing in. It stays readable after
+    /// it was kept.
+    async fn arriving(&mut self) -> Result<Arc<dyn ArrivingFile>, StorageError>;
 
-    /// Ends the content and returns it, still unkept.
+    /// Ends the content and returns it, still unkept. Of a short one, this is the first that the disk hears.
     async fn finish(self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError>;
 }
 

@@ -98,6 +98,25 @@ async fn access_lists_say_who_may_upload() {
 }
 
 #[actix_web::test]
+async fn a_changed_access_list_counts_at_once() {
+    let server = TestServer::with_dev().start().await;
+    let (alice, bob) = (server.alice(), server.bob());
+    // Refused for what it wants, after it was asked who may upload: only the first answer is to be seen here.
+    let form = sdist("demo", "1.0", "content").form().without(":action").field(":action", "dance");
+    let check = async |of_alice: u16, of_bob: u16| {
+        assert_eq!(alice.post("alice/dev", &form).await.status, of_alice);
+        assert_eq!(bob.post("alice/dev", &form).await.status, of_bob);
+    };
+    check(400, 403).await;
+    alice.patch("alice/dev", json!(["acl_upload=bob"])).await.expect(200);
+    check(403, 400).await;
+    alice.delete("alice/dev").await.expect(201);
+    check(404, 404).await;
+    alice.put("alice/dev", json!({"acl_upload": ["alice", "bob"]})).await.expect(200);
+    check(400, 400).await;
+}
+
+#[actix_web::test]
 async fn nothing_is_kept_of_a_refused_upload() {
     let server = TestServer::with_dev().start().await;
     let alice = server.alice();

@@ -38,11 +38,11 @@ pub(crate) async fn nothing_can_be_read_before_it_is_kept(place: &dyn Place) {
 pub(crate) async fn an_arriving_content_is_read_along(place: &dyn Place) {
     let store = place.open().await;
     let mut incoming = store.receive().await.unwrap();
-    let arriving = incoming.arriving();
+    let arriving = incoming.arriving().await.unwrap();
     assert_eq!((incoming.written(), incoming.flush().await.unwrap()), (0, 0));
     incoming.write(Bytes::from_static(b"abc")).await.unwrap();
     assert_eq!(incoming.flush().await.unwrap(), 3);
-    let second = incoming.arriving();
+    let second = incoming.arriving().await.unwrap();
     assert_eq!(arriving.read(0..2).await.unwrap(), "ab");
     // More than is written at once comes to be readable by itself.
     let piece = Bytes::from(vec![b'x'; 100_000]);

@@ -161,8 +161,7 @@ impl FormReader<'_> {
         while let Some(piece) = field.next().await {
             incoming.write(piece.map_err(|error| malformed(&error))?).await?;
         }
-        let received = incoming.finish().await?;
-        self.read.file = Some(UploadedFile { name, received });
+        self.read.file = Some(UploadedFile { name, incoming });
         Ok(())
     }
 }

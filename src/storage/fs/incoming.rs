@@ -2,12 +2,14 @@
 //!
 //! An upload may last for minutes, so it must not occupy a thread: pieces are gathered, and a thread is borrowed for
 //! as long as it takes to write and hash what was gathered. Meanwhile as much may be gathered again; what arrives then
-//! waits in the buffers of the connection.
+//! waits in the buffers of the connection. A content that is gathered as a whole before it ends becomes a file only then,
+//! so that one thread does all that it needs.
 
 use std::io::Write;
 use std::num::NonZero;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +23,7 @@ use super::Layout;
 use super::descriptors::{OpenFile, Permit};
 use super::lease::Leases;
 use super::received::DirectoryReceivedFile;
+use crate::blocking;
 use crate::pep::digest::Sha256Hasher;
 use crate::storage::StorageError;
 use crate::storage::files::{ArrivingFile, IncomingFile, LocalFile, ReceivedFile};
@@ -40,16 +43,21 @@ pub(super) struct DirectoryIncomingFile {
     file: FileState,
     /// How much is written.
     written: Arc<AtomicU64>,
-    /// The same file, for those who read along.
-    reader: Arc<OpenFile>,
 }
 
 enum FileState {
-    Idle(Box<Written>),
+    Idle(Target),
     /// A write is under way and owns the file meanwhile.
     Writing(JoinHandle<Result<Box<Written>, StorageError>>),
     /// A write has failed.
     Broken,
+}
+
+/// Where to write next.
+enum Target {
+    /// A file that is still to be made, in a directory.
+    New(PathBuf, Permit),
+    File(Box<Written>),
 }
 
 /// The file as far as it is written.
@@ -63,51 +71,46 @@ struct Written {
 }
 
 impl DirectoryIncomingFile {
-    pub(super) async fn create(
-        layout: Arc<Layout>,
-        leases: Arc<Leases>,
-        permit: Permit,
-        buffer: usize,
-    ) -> Result<Self, StorageError> {
-        let directory = layout.incoming();
-        let written = spawn_blocking(move || {
-            let (file, path) = NamedTempFile::new_in(directory)?.into_parts();
-            let file = Arc::new(OpenFile::new(file, permit));
-            let written = Written { file, path, hasher: Sha256Hasher::default(), size: 0, begun: 0 };
-            Ok::<_, StorageError>(Box::new(written))
-        });
-        // Waited for here already, so that a full disk is told before the client has sent its file.
-        let written = written.await??;
-        Ok(Self {
-            layout,
-            leases,
-            buffer: buffer.max(1),
-            gathered: Vec::new(),
-            reader: Arc::clone(&written.file),
-            file: FileState::Idle(written),
-            written: Arc::default(),
-        })
+    pub(super) fn new(layout: Arc<Layout>, leases: Arc<Leases>, permit: Permit, buffer: usize) -> Self {
+        let file = FileState::Idle(Target::New(layout.incoming(), permit));
+        let buffer = buffer.max(1);
+        Self { layout, leases, buffer, gathered: Vec::new(), file, written: Arc::default() }
     }
 
-    /// The file, when the write under way is done.
-    async fn take_file(&mut self) -> Result<Box<Written>, StorageError> {
+    /// Where to write next, when the write under way is done.
+    async fn take_target(&mut self) -> Result<Target, StorageError> {
         match std::mem::replace(&mut self.file, FileState::Broken) {
-            FileState::Idle(written) => Ok(written),
-            FileState::Writing(task) => task.await?,
+            FileState::Idle(target) => Ok(target),
+            FileState::Writing(task) => Ok(Target::File(task.await??)),
             FileState::Broken => Err(StorageError::Closed),
         }
     }
 
     /// Starts to write what was gathered, when the write under way is done.
     async fn start_writing(&mut self) -> Result<(), StorageError> {
-        let mut written = self.take_file().await?;
+        let target = self.take_target().await?;
         let (gathered, count) = (std::mem::take(&mut self.gathered), Arc::clone(&self.written));
         self.file = FileState::Writing(spawn_blocking(move || {
+            let mut written = target.open()?;
             written.append(&gathered)?;
             count.store(written.size, Ordering::Release);
             Ok(written)
         }));
         Ok(())
+    }
+}
+
+impl Target {
+    /// The file, which is made if there is none yet. Blocks.
+    fn open(self) -> Result<Box<Written>, StorageError> {
+        match self {
+            Self::File(written) => Ok(written),
+            Self::New(directory, permit) => {
+                let (file, path) = NamedTempFile::new_in(directory)?.into_parts();
+                let file = Arc::new(OpenFile::new(file, permit));
+                Ok(Box::new(Written { file, path, hasher: Sha256Hasher::default(), size: 0, begun: 0 }))
+            }
+        }
     }
 }
 
@@ -152,7 +155,7 @@ impl IncomingFile for DirectoryIncomingFile {
         if !self.gathered.is_empty() {
             self.start_writing().await?;
         }
-        self.file = FileState::Idle(self.take_file().await?);
+        self.file = FileState::Idle(self.take_target().await?);
         Ok(self.written())
     }
 
@@ -160,14 +163,23 @@ impl IncomingFile for DirectoryIncomingFile {
         self.written.load(Ordering::Acquire)
     }
 
-    fn arriving(&self) -> Arc<dyn ArrivingFile> {
-        Arc::new(DirectoryArrivingFile(Arc::clone(&self.reader)))
+    async fn arriving(&mut self) -> Result<Arc<dyn ArrivingFile>, StorageError> {
+        let target = self.take_target().await?;
+        let written = blocking::run(move || target.open()).await??;
+        let reader = DirectoryArrivingFile(Arc::clone(&written.file));
+        self.file = FileState::Idle(Target::File(written));
+        Ok(Arc::new(reader))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Box<dyn ReceivedFile>, StorageError> {
-        self.flush().await?;
-        let Written { file, path, hasher, size, .. } = *self.take_file().await?;
-        let (layout, leases) = (self.layout, self.leases);
+        let target = self.take_target().await?;
+        let Self { layout, leases, gathered, .. } = *self;
+        let written = blocking::run(move || {
+            let mut written = target.open()?;
+            written.append(&gathered)?;
+            Ok::<_, StorageError>(written)
+        });
+        let Written { file, path, hasher, size, .. } = *written.await??;
         Ok(Box::new(DirectoryReceivedFile { layout, leases, file, path, sha256: hasher.finish(), size }))
     }
 }

@@ -101,9 +101,7 @@ impl FileStore for DirectoryStore {
     async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
         let (layout, leases) = (Arc::clone(&self.layout), Arc::clone(&self.leases));
         let permit = self.descriptors.acquire().await?;
-        let incoming =
-            DirectoryIncomingFile::create(layout, leases, permit, self.limits.write_buffer).await?;
-        Ok(Box::new(incoming))
+        Ok(Box::new(DirectoryIncomingFile::new(layout, leases, permit, self.limits.write_buffer)))
     }
 
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {
