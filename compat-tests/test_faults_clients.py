@@ -31,6 +31,8 @@ CROWD = 1_000
 CROWD_MIB = 512
 """By how much the server may grow for them: each has a buffer where it is read, parsed and gathered."""
 CONTENT = random.Random(2).randbytes(2 * MIB)
+GATHERED = 64 * 1024
+"""So many bytes of a file stay in memory until there are more."""
 DOWNLOAD_MIB = 40
 
 
@@ -260,10 +262,16 @@ def test_a_thousand_half_uploads(new_server: Callable[..., Server], tmp_path: Pa
     """Others are served, memory stays small, and when they are gone nothing is left of them."""
     place = made(new_server().start(), tmp_path)
     begun = upload(place.dev, "half-1.0.tar.gz", CONTENT).begun(size)
+    files = CROWD if size > GATHERED else 0
+
+    def are_there() -> bool:
+        held = Held.by(place.server)
+        return len(held.incoming) == files and held.descriptors.count("socket:") >= CROWD
+
     with untouched(place):
         growth = Growth(place.server)
         with crowd(place.server, CROWD, lambda _: begun):
-            wait_until(lambda: len(Held.by(place.server).incoming) == CROWD, "all of them are there")
+            wait_until(are_there, "all of them are there")
             others_are_served(place)
             print(f"{CROWD} uploads of which {size} bytes have come: {growth.most():.0f} MiB")
             assert growth.most() < CROWD_MIB
