@@ -160,6 +160,7 @@ impl Registry {
         self.judge_upload(caller, index, config)
     }
 
+    /// Gives the configuration back if the caller may upload to an index that has it.
     fn judge_upload(
         &self,
         caller: &Caller,
