@@ -260,7 +260,7 @@ def test_clients_that_go_do_not_add_up(place: Place) -> None:
 @pytest.mark.parametrize("size", [1_000, 200_000, 600_000])
 def test_a_thousand_half_uploads(new_server: Callable[..., Server], tmp_path: Path, size: int) -> None:
     """Others are served, memory stays small, and when they are gone nothing is left of them."""
-    place = made(new_server().start(), tmp_path)
+    place = made(new_server("--upload-buffer-size", GATHERED).start(), tmp_path)
     begun = upload(place.dev, "half-1.0.tar.gz", CONTENT).begun(size)
     files = CROWD if size > GATHERED else 0
 

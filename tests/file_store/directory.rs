@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 use wheelhouse::blocking::Threads;
@@ -20,6 +21,32 @@ async fn leftovers_are_swept_at_the_start() {
     assert_eq!(place.count_arriving(), 0);
     keep(store.as_ref(), "abc").await.confirm().await.unwrap();
     assert_there(store.as_ref(), "abc").await;
+}
+
+#[tokio::test]
+async fn a_short_content_is_no_file_until_it_ends_or_is_read_along() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let mut incoming = [store.receive().await.unwrap(), store.receive().await.unwrap()];
+    for content in &mut incoming {
+        content.write(Bytes::from_static(b"abc")).await.unwrap();
+    }
+    assert_eq!(place.count_arriving(), 0);
+    let [ended, mut read_along] = incoming;
+    let _received = ended.finish().await.unwrap();
+    assert_eq!(place.count_arriving(), 1);
+    let _reader = read_along.arriving().await.unwrap();
+    assert_eq!(place.count_arriving(), 2);
+}
+
+#[tokio::test]
+async fn nobody_reads_along_where_there_can_be_no_file() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let mut incoming = store.receive().await.unwrap();
+    fs::remove_dir(place.path("incoming")).unwrap();
+    assert!(incoming.arriving().await.is_err());
+    assert!(incoming.finish().await.is_err());
 }
 
 #[tokio::test]
