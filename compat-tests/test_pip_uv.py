@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import packages
-from clients import Shell
+from clients import VENVS, Shell
 from harness import Index, Server, expect_uploaded
 
 
@@ -44,6 +44,34 @@ def test_pip_install(shell: Shell, filled: Index) -> None:
     venv = shell.venv()
     shell.pip("--python", venv, "install", "--index-url", filled.simple_url, "Hello_World")
     assert shell.installed(venv, "hello_world") == "1.1"
+
+
+OLD_PIPS = {
+    "20.3.4": "Debian 11, and the last for Python 2.7",
+    "22.0.2": "Ubuntu 22.04",
+    "23.0.1": "Debian 12; from 22.3 to 23.1 none bears the name that core metadata had in JSON before PEP 714",
+    "24.0": "Ubuntu 24.04",
+}
+"""Versions of pip that long-lived systems bring."""
+
+
+@pytest.mark.parametrize("version", OLD_PIPS)
+def test_old_pip_install(shell: Shell, inheriting: Index, version: str) -> None:
+    """A package and what it needs from a base, with files whose hashes are known."""
+    python = VENVS / f"pip-{version}/bin/python"
+    found = shell.run(python, "-m", "pip", "--version")
+    if not found.startswith(f"pip {version} "):
+        pytest.skip(f"pip {version} does not run on this Python; there is {found}")
+    asked = ["--index-url", with_credentials(inheriting, inheriting.simple_url), "--trusted-host", "127.0.0.1"]
+    target = shell.home / "target"
+    shell.run(python, "-m", "pip", "install", "--target", target, *asked, "app")
+    assert sorted(path.name for path in target.glob("*.dist-info")) == [
+        "app-3.0.dist-info",
+        "hello_world-1.1.dist-info",
+    ]
+    got = shell.home / "got"
+    shell.run(python, "-m", "pip", "download", "--no-deps", "--dest", got, *asked, "hello-world==1.0")
+    assert [path.name for path in got.iterdir()] == ["hello_world-1.0-py3-none-any.whl"]
 
 
 def test_uv_pip_install(shell: Shell, filled: Index) -> None:

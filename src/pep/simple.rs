@@ -146,11 +146,9 @@ struct FileJson<'a> {
     filename: &'a str,
     url: &'a str,
     hashes: Hashes<'a>,
+    // Without the name that it had before PEP 714, which HTML has, too: at its sight pip 22.3 to 23.1 end with a traceback.
     #[serde(skip_serializing_if = "Option::is_none")]
     core_metadata: Option<CoreMetadataJson>,
-    // The name before PEP 714, which pip 23.1 and older read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dist_info_metadata: Option<CoreMetadataJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requires_python: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,7 +170,7 @@ impl Serialize for Hashes<'_> {
     }
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum CoreMetadataJson {
     Offered(bool),
@@ -210,7 +208,6 @@ impl<'a> From<&'a File<'a>> for FileJson<'a> {
             url: &file.url,
             hashes: file.hashes,
             core_metadata,
-            dist_info_metadata: core_metadata,
             requires_python: file.requires_python,
             yanked: file.yanked.map(|reason| {
                 if reason.is_empty() { YankedJson::Yanked(true) } else { YankedJson::Because(reason) }
@@ -305,8 +302,7 @@ pub(crate) mod tests {
                 "files": [
                     {"filename": "demo-1.0-py3-none-any.whl", "url": "../../+f/abc/demo-1.0-py3-none-any.whl",
                      "hashes": {"sha256": wheel_hash}, "core-metadata": {"sha256": metadata_hash},
-                     "dist-info-metadata": {"sha256": metadata_hash}, "requires-python": ">=3.8,<4",
-                     "size": 5, "upload-time": "2026-11-22T13:03:52.250000Z"},
+                     "requires-python": ">=3.8,<4", "size": 5, "upload-time": "2026-11-22T13:03:52.250000Z"},
                     {"filename": "demo & co-0.9.zip", "url": "../../+f/def/demo%20&%20co-0.9.zip",
                      "hashes": {"sha256": wheel_hash}, "size": 5, "upload-time": "2026-11-22T13:03:52.250000Z"},
                 ],
@@ -328,7 +324,7 @@ pub(crate) mod tests {
             page["files"],
             json!([
                 {"filename": "demo-1.0-py3-none-any.whl", "url": "../../+e/demo-1.0-py3-none-any.whl",
-                 "hashes": {"md5": "abc", "sha1": "def"}, "core-metadata": true, "dist-info-metadata": true,
+                 "hashes": {"md5": "abc", "sha1": "def"}, "core-metadata": true,
                  "yanked": "bad <one>", "provenance": "https://h/p"},
                 {"filename": "demo-0.9.zip", "url": "../../+e/demo-0.9.zip", "hashes": {}, "yanked": true},
             ])

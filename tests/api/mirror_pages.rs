@@ -73,7 +73,7 @@ async fn all_that_the_upstream_says_is_said_here() {
         json!([{
             "filename": "demo-1.0-py3-none-any.whl", "url": url,
             "hashes": {"sha256": "a".repeat(64), "md5": "b".repeat(32)},
-            "core-metadata": {"sha256": "c".repeat(64)}, "dist-info-metadata": {"sha256": "c".repeat(64)},
+            "core-metadata": {"sha256": "c".repeat(64)},
             "requires-python": ">=3.8", "yanked": "broken", "size": 5,
             "upload-time": "2026-01-02T03:04:05.678901Z", "provenance": format!("{url}.provenance"),
         }])

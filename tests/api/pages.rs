@@ -36,7 +36,7 @@ async fn a_project_page_names_versions_and_files() {
             "files": [
                 {
                     "filename": "demo-1.10-py3-none-any.whl", "url": link(&wheel), "hashes": {"sha256": wheel.sha256()},
-                    "core-metadata": {"sha256": hash}, "dist-info-metadata": {"sha256": hash},
+                    "core-metadata": {"sha256": hash},
                     "requires-python": ">=3.9", "size": wheel.content.len(), "upload-time": "redacted"
                 },
                 {
