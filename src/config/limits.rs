@@ -89,7 +89,8 @@ pub struct LimitOptions {
     /// How often a change is tried again when others were faster.
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub commit_attempts: usize,
-    /// How much of an arriving file is written to disk at once, in bytes; as much again is received meanwhile.
+    /// How much of an arriving file is written to disk at once, in bytes; as much again is received meanwhile. Of up to 16
+    /// uploads that have become longer than 1 MiB it is as much as that.
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     pub upload_buffer_size: usize,
     /// How much of a file is read and sent at once at the most, in bytes, while it is fetched for a mirror or pushed.

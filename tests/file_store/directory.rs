@@ -7,6 +7,7 @@ use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 use wheelhouse::blocking::Threads;
 use wheelhouse::pep::digest::Sha256;
+use wheelhouse::storage::files::IncomingFile;
 
 use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep, receive};
 
@@ -47,6 +48,47 @@ async fn nobody_reads_along_where_there_can_be_no_file() {
     fs::remove_dir(place.path("incoming")).unwrap();
     assert!(incoming.arriving().await.is_err());
     assert!(incoming.finish().await.is_err());
+}
+
+/// How many of the last 15 × 64 KiB of a long content wait to be written, in bytes.
+async fn gather(incoming: &mut dyn IncomingFile) -> u64 {
+    let piece = Bytes::from(vec![b'x'; 64 * 1024]);
+    for _ in 0..32 {
+        incoming.write(piece.clone()).await.unwrap();
+    }
+    let flushed = incoming.flush().await.unwrap();
+    assert_eq!(flushed, 2 * 1024 * 1024);
+    for _ in 0..15 {
+        incoming.write(piece.clone()).await.unwrap();
+    }
+    flushed + 15 * 64 * 1024 - incoming.written()
+}
+
+/// What waits at the most of a content of which no more than usual is gathered: as much is being written.
+const USUALLY_GATHERED: u64 = 2 * 64 * 1024;
+
+#[tokio::test]
+async fn much_is_gathered_of_a_few_long_contents() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let mut long = Vec::new();
+    for _ in 0..16 {
+        let mut incoming = store.receive().await.unwrap();
+        assert_eq!(gather(incoming.as_mut()).await, 15 * 64 * 1024);
+        long.push(incoming);
+    }
+    assert!(gather(store.receive().await.unwrap().as_mut()).await <= USUALLY_GATHERED);
+    long.pop();
+    assert_eq!(gather(store.receive().await.unwrap().as_mut()).await, 15 * 64 * 1024);
+}
+
+#[tokio::test]
+async fn whoever_reads_along_does_not_wait_for_much() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let mut incoming = store.receive().await.unwrap();
+    let _reader = incoming.arriving().await.unwrap();
+    assert!(gather(incoming.as_mut()).await <= USUALLY_GATHERED);
 }
 
 #[tokio::test]

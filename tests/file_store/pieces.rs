@@ -10,8 +10,14 @@ use crate::support::Place;
 
 /// Sizes around those at which buffers fill.
 fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    let size =
-        prop_oneof![Just(0), 1..100_usize, 4_000..5_000_usize, 60_000..70_000_usize, 250_000..270_000_usize];
+    let size = prop_oneof![
+        Just(0),
+        1..100_usize,
+        4_000..5_000_usize,
+        60_000..70_000_usize,
+        250_000..270_000_usize,
+        1_000_000..1_100_000_usize,
+    ];
     proptest::collection::vec(size, 0..12)
 }
 

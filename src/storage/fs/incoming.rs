@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 use tempfile::{NamedTempFile, TempPath};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Layout;
@@ -32,12 +33,37 @@ use crate::storage::files::{ArrivingFile, IncomingFile, LocalFile, ReceivedFile}
 /// when the file is synced, and the client wait for all of it.
 const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How much of a long file is gathered before it is written, in bytes, once it has become as long as that. Of small pieces
+/// the changes between threads take as long as all else.
+const LONG_BUFFER: usize = 1024 * 1024;
+
+/// Of how many files at once that much may be gathered, and as much again be written meanwhile. Of further ones it is less,
+/// so that many long uploads take little more memory than short ones.
+const LONG_BUFFERS: usize = 16;
+
+/// How much of each file may be gathered.
+#[derive(Clone)]
+pub(super) struct Buffers {
+    usual: usize,
+    long: Arc<Semaphore>,
+}
+
+impl Buffers {
+    /// `usual` bytes of any file, more of a few long ones.
+    pub(super) fn new(usual: usize) -> Self {
+        Self { usual: usual.max(1), long: Arc::new(Semaphore::new(LONG_BUFFERS)) }
+    }
+}
+
 /// An [`IncomingFile`] of a directory store.
 pub(super) struct DirectoryIncomingFile {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
-    /// How many bytes are gathered before they are written.
-    buffer: usize,
+    buffers: Buffers,
+    /// The right to gather as much as of a long file.
+    long: Option<OwnedSemaphorePermit>,
+    /// Somebody reads what arrives, and is not to wait until much has been gathered.
+    is_followed: bool,
     /// What is to be written next. It is copied, as small pieces may be parts of large buffers.
     gathered: Vec<u8>,
     file: FileState,
@@ -71,10 +97,23 @@ struct Written {
 }
 
 impl DirectoryIncomingFile {
-    pub(super) fn new(layout: Arc<Layout>, leases: Arc<Leases>, permit: Permit, buffer: usize) -> Self {
+    pub(super) fn new(layout: Arc<Layout>, leases: Arc<Leases>, permit: Permit, buffers: Buffers) -> Self {
         let file = FileState::Idle(Target::New(layout.incoming(), permit));
-        let buffer = buffer.max(1);
-        Self { layout, leases, buffer, gathered: Vec::new(), file, written: Arc::default() }
+        let (long, is_followed, gathered, written) = (None, false, Vec::new(), Arc::default());
+        Self { layout, leases, buffers, long, is_followed, gathered, file, written }
+    }
+
+    /// How many bytes are gathered before they are written.
+    fn buffer(&self) -> usize {
+        let long = if self.long.is_some() { LONG_BUFFER } else { 0 };
+        self.buffers.usual.max(long)
+    }
+
+    /// Gathers more from now on, if the file is long and that is free.
+    fn lengthen_buffer(&mut self) {
+        if self.long.is_none() && !self.is_followed && self.written() >= LONG_BUFFER as u64 {
+            self.long = Arc::clone(&self.buffers.long).try_acquire_owned().ok();
+        }
     }
 
     /// Where to write next, when the write under way is done.
@@ -89,6 +128,7 @@ impl DirectoryIncomingFile {
     /// Starts to write what was gathered, when the write under way is done.
     async fn start_writing(&mut self) -> Result<(), StorageError> {
         let target = self.take_target().await?;
+        self.lengthen_buffer();
         let (gathered, count) = (std::mem::take(&mut self.gathered), Arc::clone(&self.written));
         self.file = FileState::Writing(spawn_blocking(move || {
             let mut written = target.open()?;
@@ -141,10 +181,10 @@ impl Written {
 impl IncomingFile for DirectoryIncomingFile {
     async fn write(&mut self, mut piece: Bytes) -> Result<(), StorageError> {
         while !piece.is_empty() {
-            let free = self.buffer - self.gathered.len();
+            let free = self.buffer() - self.gathered.len();
             self.gathered.reserve_exact(free);
             self.gathered.extend_from_slice(&piece.split_to(piece.len().min(free)));
-            if self.gathered.len() == self.buffer {
+            if self.gathered.len() == self.buffer() {
                 self.start_writing().await?;
             }
         }
@@ -164,6 +204,7 @@ impl IncomingFile for DirectoryIncomingFile {
     }
 
     async fn arriving(&mut self) -> Result<Arc<dyn ArrivingFile>, StorageError> {
+        self.is_followed = true;
         let target = self.take_target().await?;
         let written = blocking::run(move || target.open()).await??;
         let reader = DirectoryArrivingFile(Arc::clone(&written.file));

@@ -28,7 +28,7 @@ use tokio::task::spawn_blocking;
 
 use self::blob::DirectoryFile;
 use self::descriptors::Descriptors;
-use self::incoming::DirectoryIncomingFile;
+use self::incoming::{Buffers, DirectoryIncomingFile};
 use self::lease::Leases;
 use super::StorageError;
 use super::files::{FileStore, IncomingFile, References, StoredFile, Transfer};
@@ -42,13 +42,13 @@ pub struct DirectoryStore {
     layout: Arc<Layout>,
     leases: Arc<Leases>,
     descriptors: Descriptors,
-    limits: DirectoryLimits,
+    buffers: Buffers,
 }
 
 /// Bounds of a [`DirectoryStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryLimits {
-    /// How many bytes of an arriving file are written to disk at once.
+    /// How many bytes of an arriving file are written to disk at once; of a few long ones it may be more.
     pub write_buffer: usize,
     /// How many contents may be arriving or being read at once; further ones wait.
     pub open_files: usize,
@@ -85,7 +85,7 @@ impl DirectoryStore {
             layout: Arc::new(layout),
             leases: Arc::default(),
             descriptors: Descriptors::new(limits.open_files),
-            limits,
+            buffers: Buffers::new(limits.write_buffer),
         }
     }
 
@@ -101,7 +101,7 @@ impl FileStore for DirectoryStore {
     async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError> {
         let (layout, leases) = (Arc::clone(&self.layout), Arc::clone(&self.leases));
         let permit = self.descriptors.acquire().await?;
-        Ok(Box::new(DirectoryIncomingFile::new(layout, leases, permit, self.limits.write_buffer)))
+        Ok(Box::new(DirectoryIncomingFile::new(layout, leases, permit, self.buffers.clone())))
     }
 
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError> {
