@@ -19,6 +19,8 @@ from .stage import Stage
 DOCUMENT = REPOSITORY / "docs/benchmarks.md"
 PLOT = REPOSITORY / "docs/benchmarks-growth.svg"
 LIMITS = "## What limits each row"
+CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+"""One that spaces what it sends (BBR) makes long answers slower, whoever sends them."""
 
 HEAD = """# Benchmarks
 
@@ -78,7 +80,8 @@ def _machine(stage: Stage) -> str:
         f"- {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {stage.settings.rounds} rounds"
         + (", quick" if stage.settings.quick else ""),
         f"- {os.cpu_count()} cores{f' ({model[1]})' if model else ''}, {int(memory[1]) / 1024**2:.0f} GiB of memory",
-        f"- Linux {platform.release()}, data on {described.stdout.strip() or 'an unknown file system'}",
+        f"- Linux {platform.release()}, TCP with {CONGESTION_CONTROL.read_text().strip()},"
+        f" data on {described.stdout.strip() or 'an unknown file system'}",
         *(f"- {note}" for note in stage.notes),
     ]
     return "## Machine\n\n" + "\n".join(lines) + "\n"
