@@ -46,18 +46,18 @@ def test_pip_install(shell: Shell, filled: Index) -> None:
     assert shell.installed(venv, "hello_world") == "1.1"
 
 
-OLD_PIPS = {
-    "20.3.4": "Debian 11, and the last for Python 2.7",
-    "22.0.2": "Ubuntu 22.04",
-    "23.0.1": "Debian 12; from 22.3 to 23.1 none bears the name that core metadata had in JSON before PEP 714",
-    "24.0": "Ubuntu 24.04",
-}
+OLD_PIPS = (
+    "20.3.4",  # Debian 11, and the last for Python 2.7
+    "22.0.2",  # Ubuntu 22.04
+    "23.0.1",  # Debian 12. From 22.3 to 23.1 none bears the name that core metadata had in JSON before PEP 714.
+    "24.0",  # Ubuntu 24.04
+)
 """Versions of pip that long-lived systems bring."""
 
 
 @pytest.mark.parametrize("version", OLD_PIPS)
 def test_old_pip_install(shell: Shell, inheriting: Index, version: str) -> None:
-    """A package and what it needs from a base, with files whose hashes are known."""
+    """A package with what it needs from a base, by each way of reading pages and metadata that pip has had."""
     python = VENVS / f"pip-{version}/bin/python"
     found = shell.run(python, "-m", "pip", "--version")
     if not found.startswith(f"pip {version} "):
