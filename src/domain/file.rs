@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::mirror_view::{FileOrigin, UpstreamFile};
 use super::registry::Registry;
-use crate::mirror::FetchError;
+use crate::mirror::{FetchError, UpstreamError};
 use crate::pep::digest::Sha256;
 use crate::pep::filename::could_be_distribution;
 use crate::storage::StorageError;
@@ -32,6 +32,9 @@ pub enum FileError {
     /// The file is that of a mirror, and cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The upstream of a mirror does not say whether there is such a file.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -7,7 +7,7 @@ use super::index_config::IndexKind;
 use super::inherit::{Station, find_sources, resolution_order};
 use super::project::{ProjectError, Scope};
 use super::registry::Registry;
-use crate::mirror::{Checked, Currency, Mirror, MirrorError, Staleness};
+use crate::mirror::{Checked, Currency, Mirror, MirrorError, Refreshed, Staleness};
 use crate::pep::name::ProjectName;
 use crate::storage::model::IndexName;
 
@@ -70,7 +70,8 @@ impl Registry {
         Ok(stale)
     }
 
-    /// Asks the upstreams of all mirrors on the walk from `index` for a project now, whatever is held of it.
+    /// Asks the upstreams of all mirrors on the walk from `index` for a project now, whatever is held of it. That some of them
+    /// do not have it is no error.
     pub async fn refresh(&self, index: &IndexName, project: &ProjectName) -> Result<(), ProjectError> {
         let order = resolution_order(self.meta.snapshot().await?.as_mut(), index).await?;
         if order.is_empty() {
@@ -78,12 +79,17 @@ impl Registry {
         }
         let mirrors = order.iter().filter(|station| station.config.kind() == IndexKind::Mirror);
         let refreshed = mirrors.map(async |station| self.mirrors.refresh(&station.mirror(), project).await);
+        let (mut is_found, mut is_missing) = (false, false);
         for outcome in join_all(refreshed).await {
             match outcome {
-                Ok(()) => {}
+                Ok(Refreshed::Held) => is_found = true,
+                Ok(Refreshed::Missing) => is_missing = true,
                 Err(MirrorError::Upstream(error)) => return Err(error.into()),
                 Err(MirrorError::Storage(error)) => return Err(error.into()),
             }
+        }
+        if is_missing && !is_found {
+            return Err(ProjectError::Unknown(project.display().to_owned()));
         }
         Ok(())
     }

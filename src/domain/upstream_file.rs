@@ -6,7 +6,7 @@ use super::file::{FileError, FileView, FoundFile};
 use super::index_config::{IndexConfig, IndexKind};
 use super::mirror_view::{UpstreamFile, version_of};
 use super::registry::Registry;
-use crate::mirror::{Checked, Document, Mirror, Transfer, candidates};
+use crate::mirror::{Checked, Document, Mirror, Transfer, UpstreamError, candidates};
 use crate::pep::filename::{could_be_distribution, split_file_name};
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
@@ -42,11 +42,16 @@ impl Registry {
             if project.is_empty() || !is_hashed(path, index) || !could_be_distribution(path.file_name()) {
                 return Err(FileError::Unknown);
             }
-            let checked = self.mirrors.check(&mirror, &ProjectName::from_url(project)).await?;
-            if !matches!(checked, Checked::Held(..)) {
-                return Err(FileError::Unknown);
-            }
+            let stale = match self.mirrors.check(&mirror, &ProjectName::from_url(project)).await? {
+                Checked::Held(_, stale) => stale,
+                Checked::Missing => return Err(FileError::Unknown),
+                Checked::Failed(error) => return Err(error.into()),
+            };
             known = self.look_up(&mirror, path).await?;
+            if let (None, Some(stale)) = (&known.listed, stale) {
+                // It may be on the page that could not be had.
+                return Err(UpstreamError::Stale(stale.reason).into());
+            }
         }
         if known.is_quarantined {
             let project = known.listed.map(|listed| listed.project);

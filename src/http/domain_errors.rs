@@ -125,6 +125,7 @@ impl From<FileError> for ApiError {
             FileError::Deleted => Self::abort(StatusCode::GONE, error),
             FileError::Quarantined(_) => Self::message(StatusCode::FORBIDDEN, error),
             FileError::Fetch(error) => error.into(),
+            FileError::Upstream(_) => Self::message(StatusCode::BAD_GATEWAY, error),
             FileError::Storage(error) => error.into(),
         }
     }

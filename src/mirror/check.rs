@@ -98,8 +98,12 @@ impl Check<'_> {
         let known = known.filter(|known| {
             insistence == Insistence::WhenDue && (known.etag.is_some() || known.last_modified.is_some())
         });
-        match mirrors.client.get_page(mirror, &url, known, Page::Project).await? {
-            PageAnswer::Page(raw) => self.take(*raw, held, insistence).await,
+        let memory = mirrors.permits.body(&mirror.index);
+        match mirrors.client.get_page(mirror, &url, known, Page::Project, memory).await? {
+            // Whoever insists gets what the upstream has now, be it older than what is held (as in devpi).
+            PageAnswer::Page(raw) => {
+                self.take(*raw, held.filter(|_| insistence == Insistence::WhenDue)).await
+            }
             PageAnswer::NotModified => match held {
                 Some(held) => {
                     let validators = held.page.validators.clone();
@@ -113,12 +117,7 @@ impl Check<'_> {
     }
 
     /// Takes a page over, if it is another than the one that is held.
-    async fn take(
-        &self,
-        raw: RawPage,
-        held: Option<Arc<StoredPage>>,
-        insistence: Insistence,
-    ) -> Result<Checked, UpstreamError> {
+    async fn take(&self, raw: RawPage, held: Option<Arc<StoredPage>>) -> Result<Checked, UpstreamError> {
         let serial = self.judge_serial(&raw, held.as_deref())?;
         let (index, project, source) =
             (self.mirror.index.clone(), self.project.clone(), self.mirror.source());
@@ -133,7 +132,6 @@ impl Check<'_> {
         });
         let (page, odd_paths) = reading.await.map_err(StorageError::from)??;
         if let Some(held) = &held
-            && insistence == Insistence::WhenDue
             && held.page.shows_the_same_as(&page)
         {
             self.confirm(held, page.validators).await;

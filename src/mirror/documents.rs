@@ -16,6 +16,7 @@ use super::settings::Mirror;
 use super::upstream::shown;
 use crate::pep::digest::Sha256;
 use crate::pep::filename::is_wheel;
+use crate::pep::metadata::is_core_metadata;
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::storage::StorageError;
@@ -174,7 +175,7 @@ impl Mirrors {
             let permit = self.permits.page(&mirror.index).await;
             let _permit = permit.map_err(|_| FetchError::Busy(mirror.index.clone()))?;
             match kind {
-                Kind::CoreMetadata => self.ask_for_core_metadata(mirror, file).await,
+                Kind::CoreMetadata => self.ask_for_core_metadata(mirror, project, file).await,
                 Kind::Provenance => self.ask_for_provenance(mirror, file).await,
             }
         };
@@ -200,23 +201,26 @@ impl Mirrors {
     async fn ask_for_core_metadata(
         self: &Arc<Self>,
         mirror: &Mirror,
+        project: &ProjectName,
         file: &MirrorFile,
     ) -> Result<Found, FetchError> {
         let url = Url::parse(&file.read.url).map_err(|error| failed(file, &error.to_string()))?;
+        // What is kept is kept for good, so it must not be a page that some proxy sends for everything.
         let is_right = |document: &Document| match file.read.core_metadata {
             CoreMetadata::Hashed(expected) => document.sha256 == expected,
-            _ => true,
+            _ => is_core_metadata(&document.body, project),
         };
         if file.read.core_metadata != CoreMetadata::Absent {
             let mut beside = url.clone();
             beside.set_path(&format!("{}.metadata", url.path()));
-            match self.client.get_document(mirror, &beside, self.options.limits.document_size).await {
+            let (limit, memory) = (self.options.limits.document_size, self.permits.body(&mirror.index));
+            match self.client.get_document(mirror, &beside, limit, memory).await {
                 Ok(Some(body)) => {
                     let document = Document::new(body.into());
                     if is_right(&document) {
                         return Ok(Found::Document(document));
                     }
-                    warn!("{} is not what the upstream's page says", shown(&beside));
+                    warn!("{} is not the metadata of which the upstream's page speaks", shown(&beside));
                 }
                 Ok(None) => {}
                 Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::Resting { .. })) => {
@@ -229,10 +233,13 @@ impl Mirrors {
         match self.read_remote_metadata(mirror, &url, &file.read.file_name).await? {
             RemoteMetadata::Found(body) => {
                 let document = Document::new(body);
-                if is_right(&document) {
-                    return Ok(Found::Document(document));
+                match file.read.core_metadata {
+                    CoreMetadata::Hashed(expected) if document.sha256 != expected => Err(failed(
+                        file,
+                        "the metadata in it are not those of which the upstream's page speaks",
+                    )),
+                    _ => Ok(Found::Document(document)),
                 }
-                Err(failed(file, "the metadata in it are not those of which the upstream's page speaks"))
             }
             RemoteMetadata::Absent => Ok(Found::Nothing),
             RemoteMetadata::NoRanges => Ok(Found::OnlyInFile),
@@ -242,7 +249,8 @@ impl Mirrors {
     async fn ask_for_provenance(&self, mirror: &Mirror, file: &MirrorFile) -> Result<Found, FetchError> {
         let Some(provenance) = &file.read.provenance else { return Ok(Found::Nothing) };
         let url = Url::parse(provenance).map_err(|error| failed(file, &error.to_string()))?;
-        match self.client.get_document(mirror, &url, MAX_PROVENANCE_BYTES).await {
+        let memory = self.permits.body(&mirror.index);
+        match self.client.get_document(mirror, &url, MAX_PROVENANCE_BYTES, memory).await {
             Ok(body) => {
                 self.provenances.insert(file.path.clone(), self.clock.now());
                 Ok(body.map_or(Found::Nothing, |body| Found::Document(Document::new(body.into()))))

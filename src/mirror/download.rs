@@ -197,7 +197,7 @@ impl Source<'_> {
                 let passing_over = FileAnswer { response, first: None }.without(taken);
                 timeout_at(self.latest(Instant::now(), taken), passing_over).await.ok().flatten()
             }
-            status if status.is_server_error() => {
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 return Ok(Resumed::NotNow(format!("the status {status}")));
             }
             _ => None,

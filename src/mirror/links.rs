@@ -14,6 +14,9 @@ use crate::storage::model::{IndexName, StoredPath};
 /// The most projects that a file's name may speak of; each part of a name that ends at a dash is one.
 const MAX_CANDIDATES: usize = 24;
 
+/// The most odd paths of a page; all of them are written anew when it changes.
+const MAX_ODD_PATHS: usize = 10_000;
+
 /// A page that was read, as it is kept.
 pub(super) fn make_page(
     index: &IndexName,
@@ -76,11 +79,11 @@ pub fn candidates(file_name: &str) -> Vec<String> {
     ends.take(MAX_CANDIDATES).map(|end| normal[..end].to_owned()).collect()
 }
 
-/// Those of the paths of a page whose file names do not speak of the project.
+/// Those of the paths of a page whose file names do not speak of the project, up to a number that no sane page has.
 pub fn odd_paths(project: &ProjectName, page: &MirrorPage) -> Vec<StoredPath> {
     let speaks =
         |file: &&MirrorFile| candidates(&file.read.file_name).iter().any(|name| name == project.normal());
-    page.files.iter().filter(|file| !speaks(file)).map(|file| file.path.clone()).collect()
+    page.files.iter().filter(|file| !speaks(file)).map(|file| file.path.clone()).take(MAX_ODD_PATHS).collect()
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ use tokio_util::task::TaskTracker;
 
 use self::breaker::{BreakerLimits, Breakers};
 use self::flights::Flights;
-use self::permits::{PermitLimits, Permits};
+use self::permits::{BODY_BUDGET, PermitLimits, Permits};
 use self::states::States;
 use self::upstream::{UpstreamClient, UpstreamLimits};
 use crate::archive::Limits as ArchiveLimits;
@@ -55,7 +55,7 @@ pub use links::{candidates, main_hash, odd_paths};
 pub use logins::{LoginLineError, Logins};
 pub use names::ListedNames;
 pub use settings::{Login, Mirror, MirrorSettings};
-pub use states::{Checked, Currency, Staleness};
+pub use states::{Checked, Currency, Refreshed, Staleness};
 pub use transfer::{Transfer, TransferError};
 
 /// How upstreams are treated.
@@ -197,6 +197,8 @@ impl Mirrors {
             pages: limits.parallel_pages,
             files: limits.parallel_files,
             pending: limits.pending_pages,
+            // A list of projects must fit.
+            bodies: limits.list_size.max(BODY_BUDGET / 4),
             patience: limits.page_time,
         };
         let (logins, authorities) = (options.logins.clone(), options.more_authorities.clone());

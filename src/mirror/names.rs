@@ -166,7 +166,8 @@ impl Mirrors {
         let _permit = self.permits.page(&mirror.index).await?;
         let known = held.map(|held| &held.validators);
         let known = known.filter(|known| known.etag.is_some() || known.last_modified.is_some());
-        let raw = match (self.client.get_page(mirror, url, known, Page::List).await?, held) {
+        let memory = self.permits.body(&mirror.index);
+        let raw = match (self.client.get_page(mirror, url, known, Page::List, memory).await?, held) {
             (PageAnswer::Page(raw), _) => *raw,
             (PageAnswer::NotModified, Some(held)) => {
                 return Ok(StoredNames { checked_at: self.clock.now(), ..held.clone() });

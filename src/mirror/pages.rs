@@ -10,8 +10,7 @@ use super::check::{Check, Insistence, later};
 use super::error::{MirrorError, UpstreamError};
 use super::flights::Flight;
 use super::settings::Mirror;
-use super::states::{Checked, Currency, Key, Outcome, Remembered, Staleness, State};
-use super::upstream::shown;
+use super::states::{Checked, Currency, Key, Outcome, Refreshed, Remembered, Staleness, State};
 use crate::pep::name::{MAX_NAME_BYTES, ProjectName};
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
@@ -86,15 +85,11 @@ impl Mirrors {
         self: &Arc<Self>,
         mirror: &Mirror,
         project: &ProjectName,
-    ) -> Result<(), MirrorError> {
+    ) -> Result<Refreshed, MirrorError> {
         match self.check_insisting(mirror, project, Insistence::Now).await? {
-            Checked::Held(_, None) => Ok(()),
+            Checked::Held(_, None) => Ok(Refreshed::Held),
             Checked::Held(_, Some(stale)) => Err(UpstreamError::Stale(stale.reason).into()),
-            Checked::Missing => {
-                let url = mirror.page_url(project.normal());
-                let url = url.as_ref().map_or_else(|| "".into(), shown);
-                Err(UpstreamError::Status { status: 404, url }.into())
-            }
+            Checked::Missing => Ok(Refreshed::Missing),
             Checked::Failed(error) => Err(error.into()),
         }
     }
@@ -108,7 +103,7 @@ impl Mirrors {
         if project.normal().len() > MAX_NAME_BYTES {
             return Ok(Checked::Missing);
         }
-        let key = self.states.key(&mirror.index, project.normal());
+        let mut key = self.states.key(&mirror.index, project.normal());
         let mut held = self.read_held_page(&mirror.index, project.normal()).await?;
         if insistence == Insistence::WhenDue
             && let Some(checked) = self.answer_from_memory(mirror, &key, held.as_ref())
@@ -124,7 +119,9 @@ impl Mirrors {
         }
         let mut place = self.permits.place(&mirror.index);
         if place.is_none() && !self.page_flights.contains(&key) {
-            return Ok(degraded(held, UpstreamError::Busy(mirror.index.clone())));
+            let error = UpstreamError::Busy(mirror.index.clone());
+            self.note_unknown(&key, held.as_ref(), &error);
+            return Ok(degraded(held, error));
         }
         let flight = loop {
             if let Some(flight) =
@@ -138,7 +135,10 @@ impl Mirrors {
             }
             // It was removed again, just before the check told of it.
             self.states.forget_project(&mirror.index, project.normal());
+            key = self.states.key(&mirror.index, project.normal());
         };
+        // Places are for projects: who waits for a check that another began takes none.
+        drop(place);
         let waited = self.options.request_timeout;
         // A check that has been under way for longer does not keep anybody waiting any more.
         match timeout_at(flight.started + waited, flight.wait()).await {
@@ -148,13 +148,18 @@ impl Mirrors {
                 let subject =
                     format!("<NormalizedName '{}' '{}'>", project.display(), project.normal()).into();
                 let error = UpstreamError::Slow { seconds: waited.as_secs_f64(), subject };
-                if held.is_none() && self.states.get(&key).is_none() {
-                    // The check that goes on will say more.
-                    let outcome = Outcome::Failed(error.clone());
-                    self.states.set(&key, State { due_at: self.clock.now(), outcome });
-                }
+                // The check that goes on will say more.
+                self.note_unknown(&key, held.as_ref(), &error);
                 Ok(degraded(held, error))
             }
+        }
+    }
+
+    /// Notes that nobody can say whether there is a project of which nothing is known, until the next question.
+    fn note_unknown(&self, key: &Key, held: Option<&Arc<StoredPage>>, error: &UpstreamError) {
+        if held.is_none() && self.states.get(key).is_none() {
+            let outcome = Outcome::Failed(error.clone());
+            self.states.set(key, State { due_at: self.clock.now(), outcome });
         }
     }
 

@@ -1,4 +1,5 @@
-//! How much is asked of one upstream at once: one that is slow must not keep the others waiting.
+//! How much is asked of one upstream at once: one that is slow must not keep the others waiting, nor may its answers take
+//! all the memory that there is for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,17 @@ use tokio::time::timeout;
 use super::error::{FetchError, UpstreamError};
 use crate::storage::model::IndexName;
 
+/// How many bytes of memory pages and small documents may take together, from their first byte until they have been read.
+pub(super) const BODY_BUDGET: usize = 768 * 1024 * 1024;
+
+/// In what steps that is counted.
+const BODY_STEP: usize = 64 * 1024;
+
 /// The permits of all mirrors.
 pub(super) struct Permits {
     by_mirror: DashMap<IndexName, MirrorPermits>,
+    /// Steps of memory that are not taken.
+    body_steps: Arc<Semaphore>,
     limits: PermitLimits,
 }
 
@@ -25,6 +34,8 @@ pub(super) struct PermitLimits {
     pub(super) files: usize,
     /// How many projects are asked for, or wait for that, at once.
     pub(super) pending: usize,
+    /// How many bytes of memory pages and small documents may take.
+    pub(super) bodies: usize,
     /// How long a permit is waited for.
     pub(super) patience: Duration,
 }
@@ -34,11 +45,36 @@ struct MirrorPermits {
     pages: Arc<Semaphore>,
     files: Arc<Semaphore>,
     pending: Arc<Semaphore>,
+    body_steps: Arc<Semaphore>,
+}
+
+/// Memory for the body of a page or a small document, given back when this is dropped.
+pub(super) struct BodyMemory {
+    mirror: IndexName,
+    /// What there is for all mirrors, and for this one.
+    budgets: [Arc<Semaphore>; 2],
+    size: usize,
+    taken: Vec<OwnedSemaphorePermit>,
+}
+
+impl BodyMemory {
+    /// Makes room for `size` bytes as a whole; an error if others have all of it.
+    pub(super) fn reach(&mut self, size: usize) -> Result<(), UpstreamError> {
+        while self.size < size {
+            for budget in &self.budgets {
+                let step = Arc::clone(budget).try_acquire_owned();
+                self.taken.push(step.map_err(|_| UpstreamError::Busy(self.mirror.clone()))?);
+            }
+            self.size += BODY_STEP;
+        }
+        Ok(())
+    }
 }
 
 impl Permits {
     pub(super) fn new(limits: PermitLimits) -> Self {
-        Self { by_mirror: DashMap::new(), limits }
+        let body_steps = Arc::new(Semaphore::new(BODY_BUDGET / BODY_STEP));
+        Self { by_mirror: DashMap::new(), body_steps, limits }
     }
 
     /// Waits until a page or a small document may be asked for.
@@ -56,12 +92,19 @@ impl Permits {
         self.of(mirror).pending.try_acquire_owned().ok()
     }
 
+    /// Memory for a body, of which nothing is taken yet.
+    pub(super) fn body(&self, mirror: &IndexName) -> BodyMemory {
+        let budgets = [Arc::clone(&self.body_steps), self.of(mirror).body_steps];
+        BodyMemory { mirror: mirror.clone(), budgets, size: 0, taken: Vec::new() }
+    }
+
     /// The mirror has been removed or changed. Those who have permits keep them.
     pub(super) fn forget(&self, mirror: &IndexName) {
         self.by_mirror.remove_if(mirror, |_, permits| {
             permits.pages.available_permits() == self.limits.pages
                 && permits.files.available_permits() == self.limits.files
                 && permits.pending.available_permits() == self.limits.pending
+                && permits.body_steps.available_permits() == self.limits.bodies / BODY_STEP
         });
     }
 
@@ -70,6 +113,7 @@ impl Permits {
             pages: Arc::new(Semaphore::new(self.limits.pages)),
             files: Arc::new(Semaphore::new(self.limits.files)),
             pending: Arc::new(Semaphore::new(self.limits.pending)),
+            body_steps: Arc::new(Semaphore::new(self.limits.bodies / BODY_STEP)),
         };
         self.by_mirror.entry(mirror.clone()).or_insert_with(new).clone()
     }
@@ -83,10 +127,28 @@ impl Permits {
 mod tests {
     use super::*;
 
+    fn permits() -> Permits {
+        let patience = Duration::from_mins(1);
+        Permits::new(PermitLimits { pages: 1, files: 1, pending: 1, bodies: 2 * BODY_STEP, patience })
+    }
+
+    #[test]
+    fn the_answers_of_one_upstream_leave_memory_to_those_of_others() {
+        let permits = permits();
+        let (greedy, other) = (IndexName::new("root", "greedy"), IndexName::new("root", "other"));
+        let (mut first, mut second) = (permits.body(&greedy), permits.body(&greedy));
+        first.reach(BODY_STEP + 1).unwrap();
+        first.reach(2 * BODY_STEP).unwrap();
+        assert!(matches!(second.reach(1), Err(UpstreamError::Busy(index)) if index == greedy));
+        permits.body(&other).reach(1).unwrap();
+        drop((first, second));
+        permits.body(&greedy).reach(2 * BODY_STEP).unwrap();
+        assert_eq!(permits.body_steps.available_permits(), BODY_BUDGET / BODY_STEP);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_slow_mirror_keeps_only_its_own_clients_waiting() {
-        let limits = PermitLimits { pages: 1, files: 1, pending: 1, patience: Duration::from_mins(1) };
-        let permits = Permits::new(limits);
+        let permits = permits();
         let (slow, other) = (IndexName::new("root", "slow"), IndexName::new("root", "other"));
         let page = permits.page(&slow).await.unwrap();
         let _file = permits.file(&slow).await.unwrap();

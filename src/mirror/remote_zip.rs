@@ -60,7 +60,8 @@ impl Mirrors {
                 status => Err(FetchError::Status { status: i32::from(status.as_u16()), url: shown(url) }),
             };
         };
-        if status != StatusCode::PARTIAL_CONTENT || last + 1 != size || first > last {
+        let is_tail = first <= last && last - first < TAIL_BYTES && last.checked_add(1) == Some(size);
+        if status != StatusCode::PARTIAL_CONTENT || !is_tail {
             return Ok(RemoteMetadata::NoRanges);
         }
         let Ok(tail) = read_part(response, last - first + 1).await else {

@@ -49,6 +49,15 @@ pub enum Checked {
     Failed(UpstreamError),
 }
 
+/// What asking an upstream anew for a project came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// What is held is what the upstream has now.
+    Held,
+    /// The upstream does not have the project, and nothing is held.
+    Missing,
+}
+
 /// Whether what is shown of a project can go out as it is.
 #[derive(Clone, Debug)]
 pub enum Currency {

@@ -13,7 +13,7 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::debug;
@@ -22,6 +22,7 @@ use url::Url;
 use super::breaker::Breakers;
 use super::error::UpstreamError;
 use super::logins::Logins;
+use super::permits::BodyMemory;
 use super::settings::Mirror;
 use crate::outgoing;
 use crate::storage::mirrored::Validators;
@@ -35,12 +36,6 @@ const LAST_SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
 
 /// How many redirects are followed (as in devpi).
 const MAX_REDIRECTS: usize = 20;
-
-/// How much memory pages may take together, from their first byte until they have been read.
-const BODY_BUDGET: usize = 768 * 1024 * 1024;
-
-/// In what steps that is counted.
-const BODY_STEP: usize = 64 * 1024;
 
 /// Bounds of an [`UpstreamClient`].
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +67,6 @@ pub(super) struct UpstreamClient {
     logins: Logins,
     breakers: Breakers,
     limits: UpstreamLimits,
-    /// Steps of memory for pages that are not taken.
-    memory: Arc<Semaphore>,
 }
 
 struct Clients {
@@ -102,25 +95,8 @@ pub(super) struct RawPage {
     pub(super) validators: Validators,
     /// The upstream's serial; -1 where it says none.
     pub(super) serial: i64,
-    /// The memory that the body takes, given back when this is dropped.
+    /// The memory that the body takes.
     pub(super) memory: BodyMemory,
-}
-
-/// Memory for the body of a page.
-pub(super) struct BodyMemory {
-    budget: Arc<Semaphore>,
-    taken: Vec<OwnedSemaphorePermit>,
-}
-
-impl BodyMemory {
-    /// Makes room for `size` bytes as a whole; `false` if others have all of it.
-    fn reach(&mut self, size: usize) -> bool {
-        while self.taken.len() * BODY_STEP < size {
-            let Ok(step) = Arc::clone(&self.budget).try_acquire_owned() else { return false };
-            self.taken.push(step);
-        }
-        true
-    }
 }
 
 /// Which part of a file is asked for.
@@ -142,8 +118,7 @@ impl UpstreamClient {
         logins: Logins,
         more_authorities: Option<PathBuf>,
     ) -> Self {
-        let memory = Arc::new(Semaphore::new(BODY_BUDGET / BODY_STEP));
-        Self { clients: OnceCell::new(), more_authorities, logins, breakers, limits, memory }
+        Self { clients: OnceCell::new(), more_authorities, logins, breakers, limits }
     }
 
     /// Asks for a page, unless it is as it was when it had `known`.
@@ -153,8 +128,9 @@ impl UpstreamClient {
         url: &Url,
         known: Option<&Validators>,
         page: Page,
+        memory: BodyMemory,
     ) -> Result<PageAnswer, UpstreamError> {
-        let work = timeout(self.limits.page_time, self.receive_page(mirror, url, known, page));
+        let work = timeout(self.limits.page_time, self.receive_page(mirror, url, known, page, memory));
         let answer = work.await.unwrap_or_else(|_| {
             let cause = format!("it took more than {} seconds", self.limits.page_time.as_secs());
             Err(UpstreamError::Unreachable { url: shown(url), cause: cause.into() })
@@ -174,6 +150,7 @@ impl UpstreamClient {
         url: &Url,
         known: Option<&Validators>,
         page: Page,
+        memory: BodyMemory,
     ) -> Result<PageAnswer, UpstreamError> {
         let mut request = self.clients().await?.pages.get(url.clone()).header(ACCEPT, SIMPLE_PAGE);
         if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
@@ -183,7 +160,7 @@ impl UpstreamClient {
         }
         let response = self.send(mirror, url, request).await?;
         match response.status() {
-            StatusCode::OK => self.read_page(mirror, url, response, page).await.map(PageAnswer::Page),
+            StatusCode::OK => self.read_page(url, response, page, memory).await.map(PageAnswer::Page),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(PageAnswer::NotModified),
             StatusCode::NOT_FOUND => Ok(PageAnswer::Missing),
             // One that could not be followed.
@@ -196,16 +173,15 @@ impl UpstreamClient {
 
     async fn read_page(
         &self,
-        mirror: &Mirror,
         url: &Url,
         mut response: Response,
         page: Page,
+        mut memory: BodyMemory,
     ) -> Result<Box<RawPage>, UpstreamError> {
         let limit = match page {
             Page::Project => self.limits.page_size,
             Page::List => self.limits.list_size,
         };
-        let mut memory = BodyMemory { budget: Arc::clone(&self.memory), taken: Vec::new() };
         let headers = response.headers();
         let text = |name: HeaderName| text(headers, &name);
         let validators = Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
@@ -217,9 +193,7 @@ impl UpstreamClient {
             if body.len() + piece.len() > limit {
                 return Err(UpstreamError::TooLarge { url: shown(url), limit });
             }
-            if !memory.reach(body.len() + piece.len()) {
-                return Err(UpstreamError::Busy(mirror.index.clone()));
-            }
+            memory.reach(body.len() + piece.len())?;
             body.extend_from_slice(&piece);
         }
         Ok(Box::new(RawPage { body: body.into(), content_type, url: final_url, validators, serial, memory }))
@@ -263,6 +237,7 @@ impl UpstreamClient {
         mirror: &Mirror,
         url: &Url,
         limit: usize,
+        mut memory: BodyMemory,
     ) -> Result<Option<Bytes>, UpstreamError> {
         let work = async {
             let mut response = self.get_file(mirror, url, FilePart::Whole).await?;
@@ -276,6 +251,7 @@ impl UpstreamClient {
                 if body.len() + piece.len() > limit {
                     return Err(UpstreamError::TooLarge { url: shown(url), limit });
                 }
+                memory.reach(body.len() + piece.len())?;
                 body.extend_from_slice(&piece);
             }
             Ok(Some(Bytes::from(body)))

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use super::name::ProjectName;
+
 /// Whether a field holds one text or a list of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
@@ -166,6 +168,20 @@ impl ReleaseMetadata {
     }
 }
 
+/// Whether a document is the core metadata of a project, as far as its head tells: a `Metadata-Version`, and a `Name` that
+/// is the project's.
+pub fn is_core_metadata(document: &[u8], project: &ProjectName) -> bool {
+    let lines = document.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let head = lines.take_while(|line| !line.is_empty()).filter_map(|line| str::from_utf8(line).ok());
+    let fields = head.filter_map(|line| line.split_once(':'));
+    let (mut has_version, mut has_name) = (false, false);
+    for (field, value) in fields {
+        has_version |= field.eq_ignore_ascii_case("Metadata-Version");
+        has_name |= field.eq_ignore_ascii_case("Name") && ProjectName::from_url(value.trim()) == *project;
+    }
+    has_version && has_name
+}
+
 /// Whether a form field is metadata of a kind that is not in [`FIELDS`]. Other characters than those of names are for
 /// the server's own keys, and could break the forms in which the field is sent on.
 fn is_unknown_metadata(field: &str) -> bool {
@@ -182,6 +198,23 @@ fn is_unknown_metadata(field: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn core_metadata_name_their_project() {
+        let project = ProjectName::from_url("demo-app");
+        for (document, expected) in [
+            ("Metadata-Version: 2.1\nName: Demo.App\nVersion: 1.0\n\ntext", true),
+            ("metadata-version: 2.1\r\nVERSION: 1.0\r\nname:demo_app\r\n", true),
+            ("Metadata-Version: 2.1\nName: other\n", false),
+            ("Metadata-Version: 2.1\nVersion: 1.0\n\nName: demo-app\n", false),
+            ("Name: demo-app\nVersion: 1.0\n", false),
+            ("<!DOCTYPE html>\n<title>Name: demo-app</title>\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_core_metadata(document.as_bytes(), &project), expected, "{document}");
+        }
+        assert!(is_core_metadata(b"Metadata-Version: 2.1\nAuthor: \xe9\nName: demo-app\n", &project));
+    }
 
     fn form(pairs: &[(&'static str, &'static str)]) -> ReleaseMetadata {
         ReleaseMetadata::from_form(pairs.iter().copied())

@@ -29,6 +29,8 @@ mod mirror_files;
 #[cfg(test)]
 mod mirror_pages;
 #[cfg(test)]
+mod mirror_trouble;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod projects;

@@ -8,8 +8,11 @@ use super::{ReadError, ReadFile};
 /// The longest URL of a file, in bytes. A page's `<base>` is part of each of them.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// The most bytes that the URLs, names and hashes of a page may take when they are read.
-const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+/// The most bytes that the files and versions of a page may take when they are read.
+pub(super) const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// About how many of these a file takes besides its URL, name and hashes.
+const BYTES_PER_FILE: usize = 256;
 
 /// The files read so far, in the order of the page.
 #[derive(Default)]
@@ -28,7 +31,7 @@ impl Files {
         if file.url.len().max(provenance) > MAX_URL_BYTES {
             return;
         }
-        self.bytes += file.url.len() + provenance + file.file_name.len() + hashes;
+        self.charge(BYTES_PER_FILE + file.url.len() + provenance + file.file_name.len() + hashes);
         if self.bytes > MAX_PAGE_BYTES {
             return;
         }
@@ -41,6 +44,11 @@ impl Files {
         if is_better(&file, present) {
             *present = file;
         }
+    }
+
+    /// Counts bytes that the page takes.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        self.bytes += bytes;
     }
 
     /// The text, kept once however often it is asked for.
@@ -75,7 +83,9 @@ impl Files {
     /// The files; an error if they were too many to be read.
     pub(super) fn finish(self) -> Result<Vec<ReadFile>, ReadError> {
         if self.bytes > MAX_PAGE_BYTES {
-            return Err(ReadError::Malformed(format!("links of more than {MAX_PAGE_BYTES} bytes")));
+            return Err(ReadError::Malformed(format!(
+                "files and versions of more than {MAX_PAGE_BYTES} bytes"
+            )));
         }
         Ok(self.read)
     }
@@ -148,6 +158,16 @@ mod tests {
         ];
         let hashes = files.hashes(pairs.into_iter(), |algorithm| algorithm != "egg");
         assert_eq!(hashes, [("md5".into(), "ab01".into()), ("sha256".into(), "cd".into())]);
+    }
+
+    #[test]
+    fn very_many_short_files_are_too_many() {
+        let mut files = Files::default();
+        for number in 0..MAX_PAGE_BYTES / BYTES_PER_FILE {
+            files.add(ReadFile { file_name: number.to_string().into(), ..file("a", 1, "") });
+        }
+        assert!(files.read.len() > 100_000);
+        assert!(matches!(files.finish(), Err(ReadError::Malformed(text)) if text.contains("bytes")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use url::Url;
 
-use super::files::Files;
+use super::files::{Files, MAX_PAGE_BYTES};
 use super::link::{file_at, hashes_in, resolve};
 use super::loose::{Elements, Entry, Field, Loose, Scalar, Text};
 use super::{ReadDetail, ReadError, ReadFile, check_version, status_of};
@@ -18,6 +18,9 @@ use crate::pep::simple::CoreMetadata;
 /// The names of the field for core metadata, the one that counts first: that of PEP 714, that of PEP 658, and
 /// one that PyPI sends by mistake.
 const CORE_METADATA_KEYS: [&str; 3] = ["core-metadata", "dist-info-metadata", "data-dist-info-metadata"];
+
+/// About how many bytes of memory a version takes besides its text.
+const BYTES_PER_VERSION: usize = 64;
 
 pub(super) fn read_detail(body: &[u8], page: &Url) -> Result<ReadDetail, ReadError> {
     let mut files = Files::default();
@@ -32,6 +35,7 @@ pub(super) fn read_detail(body: &[u8], page: &Url) -> Result<ReadDetail, ReadErr
     };
     // The example in the packaging guide has it under `meta`, by mistake.
     let status = status_in(&rest.status).or_else(|| rest.meta.get("project-status").and_then(status_in));
+    files.charge(rest.version_bytes);
     Ok(ReadDetail { files: files.finish()?, versions: rest.versions, status })
 }
 
@@ -104,6 +108,8 @@ struct Page<'a> {
     meta: Entry<'a>,
     status: Field<'a>,
     versions: Vec<Arc<str>>,
+    /// How many bytes of memory the versions take, with those that there was no room for.
+    version_bytes: usize,
     has_list: bool,
 }
 
@@ -158,10 +164,15 @@ impl<'de> Visitor<'de> for PageReader<'_> {
                 "versions" => {
                     let mut seen = HashSet::new();
                     object.next_value_seed(Elements::new(|version: Scalar<'de>| {
-                        let Some(version) = version.text().map(Arc::from) else {
+                        let Some(version) = version.text().map(Arc::<str>::from) else {
                             return;
                         };
-                        if seen.insert(Arc::clone(&version)) {
+                        if seen.contains(&version) {
+                            return;
+                        }
+                        page.version_bytes += BYTES_PER_VERSION + version.len();
+                        if page.version_bytes <= MAX_PAGE_BYTES {
+                            seen.insert(Arc::clone(&version));
                             page.versions.push(version);
                         }
                     }))?;
@@ -373,6 +384,16 @@ mod tests {
             let status = status.as_ref().map(|status| (&*status.status, status.reason.as_deref()));
             assert_eq!(status, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn very_many_versions_are_too_many() {
+        let page = |count: usize| {
+            let versions: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            detail(&json!({"files": [], "versions": versions}))
+        };
+        assert_eq!(page(100_000).unwrap().versions.len(), 100_000);
+        assert!(matches!(page(MAX_PAGE_BYTES / BYTES_PER_VERSION), Err(ReadError::Malformed(_))));
     }
 
     #[test]

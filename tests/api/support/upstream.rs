@@ -68,7 +68,11 @@ impl Reply {
     }
 
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, ..Self::ok("no") }
+        Self::ok("no").with_status(status)
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// A simple page as JSON with these files.
