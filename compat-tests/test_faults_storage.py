@@ -22,7 +22,7 @@ import packages
 from faults.disks import Disk, break_file_system, image, loop_disk, memory_disk, mounted
 from faults.held import Held, does_not_add_up, gives_back
 from faults.place import CHANGES, CONTENT, Place
-from faults.shim import Fault, Shim, build
+from faults.shim import Fault, Shim, library, shim
 from harness import DEADLINE, Server, expect_uploaded, wait_until
 from mirrors import mirror_of, page, publish, released, upstream
 from serverdirs import DATABASE, content_file, contents, sound
@@ -34,16 +34,6 @@ pytestmark = pytest.mark.ours
 FULL = 507
 FAILED = 500
 BUSY = 503
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("shim"))
-
-
-@pytest.fixture
-def shim(library: Path, tmp_path: Path) -> Shim:
-    return Shim(library, tmp_path / "faults.table")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ pub struct BackupSummary {
     pub new_files: u64,
     /// Their bytes.
     pub new_bytes: u64,
-    /// Contents that the source has lost: they are missing, or have another size than is recorded.
+    /// Contents that the source has lost: they are missing, cannot be read, or have another size than is recorded.
     pub lost: u64,
 }
 
@@ -95,8 +95,20 @@ pub async fn copy_contents(
     Ok(summary)
 }
 
-/// Returns why a content cannot be copied.
+/// Returns what is wrong with a content that cannot be copied.
 async fn copy_content(
+    source: &dyn FileStore,
+    target: &dyn FileStore,
+    sha256: &Sha256,
+    size: u64,
+) -> Result<Option<String>, StorageError> {
+    match copy_readable(source, target, sha256, size).await {
+        Err(StorageError::Unreadable(cause)) => Ok(Some(format!("cannot be read: {cause}"))),
+        copied => copied,
+    }
+}
+
+async fn copy_readable(
     source: &dyn FileStore,
     target: &dyn FileStore,
     sha256: &Sha256,

@@ -80,3 +80,13 @@ class Shim:
     def hits(self, number: int = 0) -> int:
         """How many calls have failed."""
         return HITS.unpack_from(self._table, number * RULE.size + RULE.size - HITS.size)[0]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def shim(library: Path, tmp_path: Path) -> Shim:
+    return Shim(library, tmp_path / "faults.table")

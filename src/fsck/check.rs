@@ -25,6 +25,8 @@ enum Condition {
     Missing,
     Size(u64),
     Hash(String),
+    /// With the reason.
+    Unreadable(String),
     Good,
 }
 
@@ -150,12 +152,20 @@ impl Check<'_> {
     }
 
     async fn examine(&self, sha256: Sha256, size: u64) -> Result<(Sha256, Condition), StorageError> {
-        let Some(file) = self.files.open(&sha256).await? else { return Ok((sha256, Condition::Missing)) };
+        let condition = match self.read(&sha256, size).await {
+            Err(StorageError::Unreadable(cause)) => Condition::Unreadable(cause.to_string()),
+            condition => condition?,
+        };
+        Ok((sha256, condition))
+    }
+
+    async fn read(&self, sha256: &Sha256, size: u64) -> Result<Condition, StorageError> {
+        let Some(file) = self.files.open(sha256).await? else { return Ok(Condition::Missing) };
         if file.size() != size {
-            return Ok((sha256, Condition::Size(file.size())));
+            return Ok(Condition::Size(file.size()));
         }
         if !self.options.checksum {
-            return Ok((sha256, Condition::Good));
+            return Ok(Condition::Good);
         }
         let mut hasher = NamedHasher::sha256();
         let mut pieces = Box::pin(read_pieces(file, 0..size, || PIECE));
@@ -164,7 +174,7 @@ impl Check<'_> {
         }
         let got = hasher.finish();
         let is_right = got == sha256.to_string();
-        Ok((sha256, if is_right { Condition::Good } else { Condition::Hash(got) }))
+        Ok(if is_right { Condition::Good } else { Condition::Hash(got) })
     }
 
     async fn judge(
@@ -190,6 +200,7 @@ impl Check<'_> {
             Some(Condition::Missing) => Finding::Missing { path, in_mirror },
             Some(Condition::Size(got)) => Finding::Size { path, got: *got, expected: size },
             Some(Condition::Hash(got)) => Finding::Hash { path, got: got.clone(), expected: sha256 },
+            Some(Condition::Unreadable(cause)) => Finding::Unreadable { path, cause: cause.clone() },
         };
         let count = match finding {
             Finding::Missing { in_mirror: true, .. } => &mut self.summary.missing_in_mirrors,

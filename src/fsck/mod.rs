@@ -88,6 +88,14 @@ pub enum Finding {
         /// The hash that is recorded.
         expected: Sha256,
     },
+    /// A content is there and cannot be read.
+    #[error("{path} - cannot be read: {cause}")]
+    Unreadable {
+        /// The path of the file.
+        path: StoredPath,
+        /// What the system says.
+        cause: String,
+    },
     /// The core metadata of a wheel are not there, or not what is recorded.
     #[error("{path} - its core metadata are missing or damaged")]
     CoreMetadata {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::fs::File;
 use tokio::task::spawn_blocking;
 use tokio_util::io::ReaderStream;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Fault, Finding, Recorded};
 use crate::archive::{self, Limits};
@@ -158,9 +158,16 @@ impl Repair<'_> {
             let source = source.clone();
             let candidates = spawn_blocking(move || list_files_of(&source, &sizes)).await??;
             for path in candidates {
-                if let Some(sha256) = self.take(&path, lost).await? {
-                    lost.remove(&sha256);
-                    each(&Outcome::Restored { sha256, from: path });
+                match self.take(&path, lost).await {
+                    Ok(Some(sha256)) => {
+                        lost.remove(&sha256);
+                        each(&Outcome::Restored { sha256, from: path });
+                    }
+                    Ok(None) => {}
+                    Err(StorageError::Unreadable(cause)) => {
+                        warn!("'{}' cannot be read: {cause}", path.display());
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -169,7 +176,8 @@ impl Repair<'_> {
 
     /// Takes a file in if its content is one that is lost.
     async fn take(&self, path: &Path, lost: &BTreeMap<Sha256, u64>) -> Result<Option<Sha256>, StorageError> {
-        let mut pieces = ReaderStream::with_capacity(File::open(path).await?, PIECE);
+        let file = File::open(path).await.map_err(StorageError::of_reading)?;
+        let mut pieces = ReaderStream::with_capacity(file, PIECE).map_err(StorageError::of_reading);
         let mut incoming = self.files.receive().await?;
         while let Some(piece) = pieces.try_next().await? {
             incoming.write(piece).await?;
@@ -250,7 +258,13 @@ fn list_files_of(directory: &Path, sizes: &HashSet<u64>) -> std::io::Result<Vec<
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                Err(cause) => {
+                    warn!("'{}' cannot be read: {cause}", entry.path().display());
+                    continue;
+                }
+            };
             if metadata.is_dir() {
                 directories.push(entry.path());
             } else if metadata.is_file() && sizes.contains(&metadata.len()) {

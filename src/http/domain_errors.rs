@@ -31,7 +31,9 @@ impl From<StorageError> for ApiError {
             StorageError::Closed => {
                 Self::message(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
             }
-            StorageError::Damaged(_) | StorageError::Failed(_) => Self::internal(error),
+            StorageError::Damaged(_) | StorageError::Unreadable(_) | StorageError::Failed(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Why a store could not do what it was asked for.
 
+use rustix::io::Errno;
+
 /// What callers can treat differently about a failing store; everything else is its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -15,9 +17,22 @@ pub enum StorageError {
     /// Stored data is not what this program wrote.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// A file cannot be read; others may be.
+    #[error("a file cannot be read")]
+    Unreadable(#[source] std::io::Error),
     /// Anything else; the source tells.
     #[error("the storage failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StorageError {
+    /// The error of opening or reading one file. It says nothing about that file if nothing else could be opened either.
+    pub fn of_reading(error: std::io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => error.into(),
+            _ => Self::Unreadable(error),
+        }
+    }
 }
 
 impl From<std::io::Error> for StorageError {

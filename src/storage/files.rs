@@ -21,11 +21,13 @@ pub trait FileStore: Send + Sync {
     /// Starts to take in a new content. It cannot be opened by its hash before it is kept.
     async fn receive(&self) -> Result<Box<dyn IncomingFile>, StorageError>;
 
-    /// Opens a content for reading; `None` where it is not there.
+    /// Opens a content for reading; `None` where it is not there. One that is there and cannot be opened, or read later, is
+    /// [`StorageError::Unreadable`].
     async fn open(&self, sha256: &Sha256) -> Result<Option<Box<dyn StoredFile>>, StorageError>;
 
     /// Takes a file of the local file system in, whose hash the caller has computed. It is not durable before
-    /// [`FileStore::sync`]. What is there already under this hash stays.
+    /// [`FileStore::sync`]. What is there already under this hash stays. A file that cannot be read is
+    /// [`StorageError::Unreadable`].
     async fn take_local(&self, source: &Path, sha256: &Sha256, way: Transfer) -> Result<(), StorageError>;
 
     /// Gives a content out as a new file of the local file system. Whether it is there.
@@ -38,7 +40,7 @@ pub trait FileStore: Send + Sync {
     fn local_path(&self, sha256: &Sha256) -> PathBuf;
 
     /// The contents whose hash begins with `first`, and their sizes in bytes, in no particular order. Those whose lease is
-    /// not confirmed yet are left out.
+    /// not confirmed yet are left out, and those whose size cannot be told: whoever opens them hears why.
     async fn list(&self, first: u8) -> Result<Vec<(Sha256, u64)>, StorageError>;
 
     /// Removes a content, which nothing may name. Whether it was there.

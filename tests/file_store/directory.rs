@@ -1,13 +1,15 @@
 //! What only the directory store promises: its layout, and what it does with things that lie around.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 use wheelhouse::blocking::Threads;
 use wheelhouse::pep::digest::Sha256;
-use wheelhouse::storage::files::IncomingFile;
+use wheelhouse::storage::StorageError;
+use wheelhouse::storage::files::{IncomingFile, Transfer};
 
 use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep, receive};
 
@@ -184,4 +186,25 @@ async fn what_cannot_be_kept_leaves_nothing() {
     fs::remove_dir(&target).unwrap();
     keep(store.as_ref(), "abc").await.confirm().await.unwrap();
     assert_there(store.as_ref(), "abc").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_from_what_fails() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let sha256 = Sha256::of(b"abc");
+    let content = place.path(&format!("files/ba/{sha256}"));
+    symlink(&content, &content).unwrap();
+    assert!(matches!(store.open(&sha256).await, Err(StorageError::Unreadable(_))));
+    fs::remove_file(&content).unwrap();
+    let (source, directory) = (place.path("source"), place.path("directory"));
+    fs::write(&source, "abc").unwrap();
+    fs::create_dir(&directory).unwrap();
+    for way in [Transfer::Copy, Transfer::Link] {
+        let taken = store.take_local(&directory, &sha256, way).await;
+        assert!(matches!(taken, Err(StorageError::Unreadable(_))), "{taken:?}");
+    }
+    fs::remove_dir_all(place.path("incoming")).unwrap();
+    let taken = store.take_local(&source, &sha256, Transfer::Copy).await;
+    assert!(matches!(taken, Err(StorageError::Failed(_))), "{taken:?}");
 }

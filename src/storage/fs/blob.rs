@@ -25,11 +25,11 @@ impl DirectoryFile {
     pub(super) fn open(path: &Path, permit: Permit) -> Result<Option<Self>, StorageError> {
         match OpenFile::open(path, permit) {
             Ok(file) => {
-                let size = file.file().metadata()?.len();
+                let size = file.file().metadata().map_err(StorageError::of_reading)?.len();
                 Ok(Some(Self { file: Arc::new(file), size }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(StorageError::of_reading(error)),
         }
     }
 }
@@ -46,7 +46,7 @@ impl StoredFile for DirectoryFile {
         // Where it will be freed: allocators keep what other threads give back.
         let mut bytes = vec![0; length];
         spawn_blocking(move || {
-            file.file().read_exact_at(&mut bytes, range.start)?;
+            file.file().read_exact_at(&mut bytes, range.start).map_err(StorageError::of_reading)?;
             Ok(Bytes::from(bytes))
         })
         .await?

@@ -1,36 +1,64 @@
 //! Contents that come from, or go to, files of the local file system. All of it blocks.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::Layout;
 use crate::pep::digest::Sha256;
+use crate::storage::StorageError;
 use crate::storage::files::Transfer;
+
+/// How much of a file is copied at once, in bytes.
+const PIECE: usize = 256 * 1024;
 
 /// Takes a file in under its hash, unless there is one. One that the machine lost a part of when it went down, before it
 /// was synced, is replaced.
-pub(super) fn take(layout: &Layout, source: &Path, sha256: &Sha256, way: Transfer) -> io::Result<()> {
+pub(super) fn take(
+    layout: &Layout,
+    source: &Path,
+    sha256: &Sha256,
+    way: Transfer,
+) -> Result<(), StorageError> {
     let target = layout.file(sha256);
-    // A second name of a symbolic link would be no content.
-    let resolved =
-        if fs::symlink_metadata(source)?.is_symlink() { Some(fs::canonicalize(source)?) } else { None };
+    let resolved = resolve(source).map_err(StorageError::of_reading)?;
     let source = resolved.as_deref().unwrap_or(source);
     match fs::metadata(&target) {
-        Ok(found) if found.len() == fs::metadata(source)?.len() => return Ok(()),
-        Ok(_) => fs::remove_file(&target)?,
+        Ok(found) => {
+            if found.len() == fs::metadata(source).map_err(StorageError::of_reading)?.len() {
+                return Ok(());
+            }
+            fs::remove_file(&target)?;
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     }
     if way == Transfer::Link && link(source, &target)? {
         return Ok(());
     }
     let mut temporary = NamedTempFile::new_in(layout.incoming())?;
-    io::copy(&mut File::open(source)?, &mut temporary)?;
+    copy(source, temporary.as_file_mut())?;
     temporary.persist(&target).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Where a symbolic link leads: a second name of the link itself would be no content.
+fn resolve(source: &Path) -> io::Result<Option<PathBuf>> {
+    if fs::symlink_metadata(source)?.is_symlink() { fs::canonicalize(source).map(Some) } else { Ok(None) }
+}
+
+/// Copies a file by pieces, as `io::copy` does not tell which of the two failed.
+fn copy(source: &Path, target: &mut File) -> Result<(), StorageError> {
+    let mut source = File::open(source).map_err(StorageError::of_reading)?;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match source.read(&mut buffer).map_err(StorageError::of_reading)? {
+            0 => return Ok(()),
+            count => target.write_all(&buffer[..count])?,
+        }
+    }
 }
 
 /// Gives a content out as a new file. Whether it is there.

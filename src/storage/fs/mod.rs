@@ -113,7 +113,7 @@ impl FileStore for DirectoryStore {
 
     async fn take_local(&self, source: &Path, sha256: &Sha256, way: Transfer) -> Result<(), StorageError> {
         let (layout, source, sha256) = (Arc::clone(&self.layout), source.to_owned(), *sha256);
-        spawn_blocking(move || Ok(local::take(&layout, &source, &sha256, way)?)).await?
+        spawn_blocking(move || local::take(&layout, &source, &sha256, way)).await?
     }
 
     async fn give_local(&self, sha256: &Sha256, target: &Path, way: Transfer) -> Result<bool, StorageError> {
@@ -206,10 +206,8 @@ impl Layout {
             let Some(sha256) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            match entry.metadata() {
-                Ok(found) => listed.push((sha256, found.len())),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+            if let Ok(found) = entry.metadata() {
+                listed.push((sha256, found.len()));
             }
         }
         let marked = self.list_marked()?;
