@@ -201,6 +201,39 @@ def test_damaged_database(place: Place) -> None:
     assert changes(before, listing(place.serverdir)) == []
 
 
+@pytest.mark.parametrize("table", ["projects", "indexes"])
+def test_rows_that_refer_to_nothing(place: Place, table: str) -> None:
+    """No content is removed because a database that has lost something does not name it."""
+    with database(place.serverdir) as connection:
+        connection.execute(f"DELETE FROM {table}")
+    os.link(place.where("sdist"), place.serverdir / "unconfirmed" / place.where("sdist").name)
+    before = listing(place.serverdir)
+    done = place.repair("--remove-lost", "--from", place.made.backup)
+    assert fatal(done).startswith("The database could not be repaired")
+    assert f"refers to one that is not in {table}" in done.stdout
+    assert changes(before, listing(place.serverdir)) in ([], [DATABASE])
+    for path in place.serverdir.glob(f"{DATABASE}*"):
+        path.unlink()
+    shutil.copy(place.made.backup / DATABASE, place.serverdir)
+    place.repaired()
+    place.serves_all()
+
+
+def test_links_that_are_lost(place: Place) -> None:
+    """What a database does not name that had to be repaired is kept aside: it may have named it before."""
+    lost = ("sdist", "documentation")
+    with database(place.serverdir) as connection:
+        for name in lost:
+            connection.execute("DELETE FROM links WHERE path = ?", [place.files[name].key])
+        connection.execute("UPDATE projects SET changed_at = 0")
+    os.link(place.where("sdist"), place.serverdir / "unconfirmed" / place.where("sdist").name)
+    done = place.repaired()
+    for name in lost:
+        assert [line for line in done if place.where(name).name in line and "is kept in" in line]
+    assert place.kept_aside() == {place.where(name).name: place.files[name].content for name in lost}
+    place.serves_all(dict.fromkeys(lost, 404))
+
+
 # Again and again
 
 

@@ -13,9 +13,14 @@ use crate::clock::Clock;
 use crate::config::ReadingOptions;
 use crate::fsck::{Fault, Finding, FsckOptions, FsckSummary, Lost, Outcome, Repair, check, find_unnamed};
 use crate::pep::digest::Sha256;
+use crate::storage::files::{AllNamed, References};
+use crate::storage::sqlite::DatabaseFault;
 
 pub(super) const ABOUT: &str =
     "Check that all stored files are there and what they are said to be; repair them.";
+
+const UNREPAIRABLE: &str =
+    "The database could not be repaired; take the one of a backup (see 'devpi-server backup').";
 
 /// The options of `devpi-fsck`.
 #[derive(Args, Debug)]
@@ -39,7 +44,8 @@ pub(super) struct Options {
 #[command(next_help_heading = "Repair")]
 struct RepairOptions {
     /// Repair what is found; the server must not be running. Damaged files are kept in the directory `damaged`, mirrors
-    /// fetch what they lack, core metadata are read from wheels anew, files that nothing names are removed.
+    /// fetch what they lack, core metadata are read from wheels anew, files that nothing names are removed, or kept there
+    /// if the database was damaged.
     #[arg(long)]
     repair: bool,
     /// Look for the contents of lost files in this directory: a backup, or any with such files. May be repeated.
@@ -71,21 +77,19 @@ struct Found {
 
 async fn look(options: &Options, path: &Path) -> anyhow::Result<()> {
     let reading = Reading::open(path, &options.tool.limits)?;
-    let is_sound = check_database(&reading).await?;
+    let faults = reading.check_database().await?;
+    tell_of_database(&faults);
     let found = find(options, &reading).await?;
-    if found.summary.has_errors() || !is_sound {
+    if found.summary.has_errors() || !faults.is_empty() {
         return Err(Fatal::new("There have been errors during consistency check.").into());
     }
     Ok(())
 }
 
-/// Tells what is wrong with the database. Whether that is nothing.
-async fn check_database(reading: &Reading) -> anyhow::Result<bool> {
-    let faults = reading.check_database().await?;
-    for fault in &faults {
+fn tell_of_database(faults: &[DatabaseFault]) {
+    for fault in faults {
         error!("the database is damaged: {fault}");
     }
-    Ok(faults.is_empty())
 }
 
 /// Tells what is wrong with files.
@@ -132,17 +136,27 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
         return Err(Fatal::new(format!("--from {}: there is no such directory", missing.display())).into());
     }
     let directory = ServerDir::open(path)?;
-    for done in directory.repair_database()? {
+    let repaired = directory.repair_database()?;
+    for done in &repaired {
         info!("repaired: {done}");
     }
+    let reading = Reading::open(path, limits)?;
+    let faults = reading.check_database().await?;
+    if faults.iter().any(|fault| !matches!(fault, DatabaseFault::Document(_))) {
+        // Before anything is done by what it says.
+        tell_of_database(&faults);
+        return Err(Fatal::new(format!("{UNREPAIRABLE} No file was touched.")).into());
+    }
+    // What it does not name now, it may have named before.
+    let was_damaged = !repaired.is_empty() || !faults.is_empty();
     let Stores { meta, files } = directory.open_stores(limits)?;
     let registry =
         Stores { meta: Arc::clone(&meta), files: Arc::clone(&files) }.registry_for_tool(limits).await?;
-    let unfinished = registry.sweep().await?;
+    let references: &dyn References = if was_damaged { &AllNamed } else { &registry };
+    let unfinished = files.settle(references).await?;
     if unfinished > 0 {
         info!("repaired: removed {unfinished} files of uploads that were never finished");
     }
-    let reading = Reading::open(path, limits)?;
     let Found { faults, unnamed, .. } = find(options, &reading).await?;
     let repair = Repair {
         meta: &*meta,
@@ -163,21 +177,24 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
     };
     let forgotten = repair.run(faults, &mut tell).await?;
     for sha256 in unnamed {
-        files.remove(&sha256).await?;
-        info!("repaired: removed the content {sha256}");
+        if was_damaged {
+            let to = files.set_aside(&sha256).await?;
+            info!("repaired: the content {sha256}, which nothing names, is kept in '{}'", to.display());
+        } else {
+            files.remove(&sha256).await?;
+            info!("repaired: removed the content {sha256}");
+        }
     }
     registry.close().await?;
     let places = directory.forget_documents(&forgotten)?;
     if places > 0 {
         info!("repaired: {places} references to metadata that were missing or damaged");
     }
-    let is_sound = check_database(&reading).await?;
-    match (lost, is_sound) {
+    let faults = reading.check_database().await?;
+    tell_of_database(&faults);
+    match (lost, faults.is_empty()) {
         (0, true) => Ok(()),
-        (_, false) => Err(Fatal::new(
-            "The database could not be repaired; take the one of a backup (see 'devpi-server backup').",
-        )
-        .into()),
+        (_, false) => Err(Fatal::new(UNREPAIRABLE).into()),
         (1, true) => Err(Fatal::new("1 fault could not be repaired, see above.").into()),
         (lost, true) => Err(Fatal::new(format!("{lost} faults could not be repaired, see above.")).into()),
     }

@@ -37,7 +37,7 @@ use crate::storage::StorageError;
 use crate::storage::files::FileStore;
 use crate::storage::fs::DirectoryStore;
 use crate::storage::meta::{MetaStore, Snapshot};
-use crate::storage::sqlite::{SqliteReader, SqliteStore};
+use crate::storage::sqlite::{DatabaseFault, SqliteReader, SqliteStore};
 
 pub(super) use copy::BackupDir;
 pub(super) use node::{NODEINFO, NodeInfo, check_role, read_node};
@@ -85,7 +85,7 @@ impl Reading {
     }
 
     /// What is wrong with the database, by its own means.
-    pub(super) async fn check_database(&self) -> Result<Vec<String>, StorageError> {
+    pub(super) async fn check_database(&self) -> Result<Vec<DatabaseFault>, StorageError> {
         self.meta.check().await
     }
 

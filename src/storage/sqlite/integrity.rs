@@ -29,12 +29,27 @@ const NEWEST_NAMED: &str = "SELECT coalesce(max(serial), -1) FROM (\
      UNION ALL SELECT max(max(added_at, coalesce(removed_at, 0))) FROM fetched_files \
      UNION ALL SELECT max(removed_at) FROM former_files)";
 
+/// Something that is wrong with a database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseFault {
+    /// A document is not there. Whatever refers to it can forget it: see
+    /// [`SqliteStore::forget_documents`](super::SqliteStore::forget_documents).
+    #[error("a row of {0} refers to one that is not in documents")]
+    Document(String),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
 /// What is wrong with the database: pages, indexes, references, and counters that are behind what they count.
-pub(super) fn check(connection: &Connection) -> Result<Vec<String>, StorageError> {
-    let mut faults = check_pages(connection)?;
-    let dangling: Vec<String> = collect(connection, "PRAGMA foreign_key_check", [], |row| {
+pub(super) fn check(connection: &Connection) -> Result<Vec<DatabaseFault>, StorageError> {
+    let mut faults: Vec<_> = check_pages(connection)?.into_iter().map(DatabaseFault::Other).collect();
+    let dangling: Vec<DatabaseFault> = collect(connection, "PRAGMA foreign_key_check", [], |row| {
         let (table, referred): (String, String) = (row.get(0)?, row.get(2)?);
-        Ok(format!("a row of {table} refers to one that is not in {referred}"))
+        Ok(match &*referred {
+            "documents" => DatabaseFault::Document(table),
+            _ => DatabaseFault::Other(format!("a row of {table} refers to one that is not in {referred}")),
+        })
     })?;
     faults.extend(dangling);
     if !faults.is_empty() {
@@ -43,12 +58,14 @@ pub(super) fn check(connection: &Connection) -> Result<Vec<String>, StorageError
     }
     for (count, what) in count_stale(connection)? {
         if count > 0 {
-            faults.push(format!("{count} {what} were last changed later than is recorded"));
+            let text = format!("{count} {what} were last changed later than is recorded");
+            faults.push(DatabaseFault::Other(text));
         }
     }
     let (newest, named) = (newest_change(connection)?, newest_named(connection)?);
     if newest < named {
-        faults.push(format!("the newest change is {newest}, but there is something of serial {named}"));
+        let text = format!("the newest change is {newest}, but there is something of serial {named}");
+        faults.push(DatabaseFault::Other(text));
     }
     Ok(faults)
 }
@@ -172,9 +189,13 @@ mod tests {
         connection.execute_batch(damage).unwrap();
         drop(connection);
         let reader = SqliteReader::open(&path, SqliteLimits::default()).unwrap();
-        let before = reader.check().await.unwrap();
+        let check = async || {
+            let faults = reader.check().await.unwrap();
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let before = check().await;
         let done = SqliteStore::repair(&path, Timestamp::UNIX_EPOCH).unwrap();
-        (before, done, reader.check().await.unwrap())
+        (before, done, check().await)
     }
 
     #[tokio::test]
@@ -220,5 +241,20 @@ mod tests {
         let (before, _, after) = damaged_by(damage).await;
         assert!(before[0].contains("a row of links refers to one that is not in projects"), "{before:?}");
         assert_eq!(before.len(), after.len());
+    }
+
+    /// Else somebody would think that nothing needs them.
+    #[tokio::test]
+    async fn contents_of_links_that_refer_to_nothing_are_named() {
+        for table in ["projects", "indexes"] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("db");
+            let store = SqliteStore::open(&path, SqliteLimits::default()).unwrap();
+            let connection = Connection::open(&path).unwrap();
+            connection.execute_batch(SOUND).unwrap();
+            connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; DELETE FROM {table}")).unwrap();
+            let named = store.snapshot().await.unwrap().list_contents(0).await.unwrap();
+            assert_eq!(named.values().map(|content| content.size).collect::<Vec<_>>(), [5], "{table}");
+        }
     }
 }

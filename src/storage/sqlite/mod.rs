@@ -25,6 +25,7 @@ use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, OpenFlags};
 use tokio::task::spawn_blocking;
 
+pub use self::integrity::DatabaseFault;
 use self::snapshot::{Readers, SqliteSnapshot};
 use self::write::Writer;
 use super::StorageError;
@@ -136,7 +137,7 @@ impl SqliteReader {
     }
 
     /// What is wrong with the database: pages, indexes, references, counters.
-    pub async fn check(&self) -> Result<Vec<String>, StorageError> {
+    pub async fn check(&self) -> Result<Vec<DatabaseFault>, StorageError> {
         SqliteSnapshot::open(&self.0).await?.run(integrity::check).await
     }
 }

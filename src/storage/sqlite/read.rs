@@ -198,10 +198,12 @@ pub(super) fn list_contents(
 ) -> Result<BTreeMap<Sha256, NamedContent>, StorageError> {
     let mut last = [u8::MAX; 32];
     last[0] = first;
-    // A removed link must not hide a present one: the larger of two rows comes last, and counts.
+    // A removed link must not hide a present one: the larger of two rows comes last, and counts. What lies in something that
+    // a damaged database has lost counts as present.
     let sql = "SELECT sha256, size, links.removed_at IS NULL AND projects.removed_at IS NULL \
-               AND indexes.removed_at IS NULL AS present FROM links JOIN projects ON projects.id = links.project_id \
-               JOIN indexes ON indexes.id = projects.index_id WHERE sha256 BETWEEN ?1 AND ?2 \
+               AND indexes.removed_at IS NULL AS present FROM links \
+               LEFT JOIN projects ON projects.id = links.project_id \
+               LEFT JOIN indexes ON indexes.id = projects.index_id WHERE sha256 BETWEEN ?1 AND ?2 \
                UNION SELECT sha256, size, removed_at IS NULL AS present FROM fetched_files \
                WHERE sha256 BETWEEN ?1 AND ?2 ORDER BY sha256, present";
     collect(connection, sql, params![[first], last], |row| {
