@@ -24,6 +24,15 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     spawn_blocking(work).await
 }
 
+/// Drops what takes long to drop on a thread that may block, which may be this one, and does not wait for it.
+pub fn dispose(value: impl Send + 'static) {
+    match Handle::try_current() {
+        // A runtime that has ended drops it right here.
+        Ok(runtime) if !MAY_BLOCK.get() => drop(runtime.spawn_blocking(move || drop(value))),
+        _ => drop(value),
+    }
+}
+
 /// Threads on which work is done from its beginning to its end.
 ///
 /// They are not those that [`run`] borrows elsewhere: of these one is always free soon, whatever the work here waits for.

@@ -82,7 +82,7 @@ pub(crate) async fn what_is_dropped_leaves_nothing(place: &dyn Place) {
     wait_until_nothing_arrives(place).await;
 }
 
-/// A write that was under way when its content was dropped ends a little later.
+/// What was dropped is removed a little later.
 async fn wait_until_nothing_arrives(place: &dyn Place) {
     let start = Instant::now();
     while place.count_arriving() > 0 {

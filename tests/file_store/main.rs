@@ -8,6 +8,8 @@ mod arriving;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod dropping;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod local;

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
-use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -24,6 +23,7 @@ use super::Layout;
 use super::descriptors::{OpenFile, Permit};
 use super::lease::Leases;
 use super::received::DirectoryReceivedFile;
+use super::unkept::Unkept;
 use crate::blocking;
 use crate::pep::digest::Sha256Hasher;
 use crate::storage::StorageError;
@@ -89,7 +89,8 @@ enum Target {
 /// The file as far as it is written.
 struct Written {
     file: Arc<OpenFile>,
-    path: TempPath,
+    /// Dropped after the file.
+    path: Unkept,
     hasher: Sha256Hasher,
     size: u64,
     /// How much of it the disk was asked to write.
@@ -146,7 +147,7 @@ impl Target {
         match self {
             Self::File(written) => Ok(written),
             Self::New(directory, permit) => {
-                let (file, path) = NamedTempFile::new_in(directory)?.into_parts();
+                let (file, path) = Unkept::create(&directory)?;
                 let file = Arc::new(OpenFile::new(file, permit));
                 Ok(Box::new(Written { file, path, hasher: Sha256Hasher::default(), size: 0, begun: 0 }))
             }

@@ -16,6 +16,7 @@ mod incoming;
 mod lease;
 mod local;
 mod received;
+mod unkept;
 
 use std::collections::HashSet;
 use std::fs;

@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tempfile::TempPath;
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::descriptors::OpenFile;
 use super::lease::{DirectoryLease, Leases};
+use super::unkept::Unkept;
 use super::{Layout, local, sync_directory};
 use crate::blocking;
 use crate::pep::digest::Sha256;
@@ -22,7 +23,8 @@ pub(super) struct DirectoryReceivedFile {
     pub(super) layout: Arc<Layout>,
     pub(super) leases: Arc<Leases>,
     pub(super) file: Arc<OpenFile>,
-    pub(super) path: TempPath,
+    /// Dropped after the file.
+    pub(super) path: Unkept,
     pub(super) sha256: Sha256,
     pub(super) size: u64,
 }
@@ -38,7 +40,7 @@ impl ReceivedFile for DirectoryReceivedFile {
     }
 
     fn open(&self) -> Result<File, StorageError> {
-        Ok(File::open(&self.path)?)
+        Ok(File::open(self.path.path())?)
     }
 
     async fn keep(self: Box<Self>, references: &dyn References) -> Result<Box<dyn Lease>, StorageError> {
@@ -81,31 +83,32 @@ impl DirectoryReceivedFile {
 
     /// Marks the content and gives it its name, which need not be safe yet unless it is `named`: the mark stands for it.
     fn place(self, named: bool) -> Result<(), StorageError> {
-        let target = self.layout.file(&self.sha256);
-        self.mark()?;
+        let Self { layout, file, path, sha256, .. } = self;
+        let (target, path) = (layout.file(&sha256), path.into_temp_path()?);
+        mark(&layout.mark(&sha256), &path)?;
         let path = if named {
-            self.path
+            path
         } else {
-            match self.path.persist_noclobber(&target) {
+            match path.persist_noclobber(&target) {
                 Ok(()) => return Ok(()),
                 Err(error) => error.path,
             }
         };
         // Over what is there: it is the same, unless it was damaged, which this mends.
-        self.file.file().sync_all()?;
+        file.file().sync_all()?;
         Ok(path.persist(&target).map_err(|error| error.error)?)
     }
+}
 
-    /// A second name costs less than an empty file, which would be made and removed with each upload.
-    fn mark(&self) -> std::io::Result<()> {
-        let mark = self.layout.mark(&self.sha256);
-        if local::link(&self.path, &mark)? {
-            return Ok(());
-        }
-        match File::create_new(&mark) {
-            // It may be a name of what is there, which must not be emptied.
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        }
+/// Makes the mark of a content. A second name costs less than an empty file, which would be made and removed with each
+/// upload.
+fn mark(mark: &Path, content: &Path) -> std::io::Result<()> {
+    if local::link(content, mark)? {
+        return Ok(());
+    }
+    match File::create_new(mark) {
+        // It may be a name of what is there, which must not be emptied.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
