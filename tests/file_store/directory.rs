@@ -1,9 +1,11 @@
 //! What only the directory store promises: its layout, and what it does with things that lie around.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use bytes::Bytes;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 use wheelhouse::blocking::Threads;
@@ -207,4 +209,28 @@ async fn what_cannot_be_read_is_told_from_what_fails() {
     fs::remove_dir_all(place.path("incoming")).unwrap();
     let taken = store.take_local(&source, &sha256, Transfer::Copy).await;
     assert!(matches!(taken, Err(StorageError::Failed(_))), "{taken:?}");
+}
+
+#[tokio::test]
+async fn contents_may_be_read_by_whom_the_umask_lets() {
+    let before = umask(Mode::empty());
+    for (mask, expected) in [(0o022, 0o644), (0o077, 0o600)] {
+        umask(Mode::from_raw_mode(mask));
+        let place = DirectoryPlace::new();
+        let store = place.open().await;
+        let source = place.path("source");
+        fs::write(&source, "taken").unwrap();
+        fs::set_permissions(&source, fs::Permissions::from_mode(0o600)).unwrap();
+        store.take_local(&source, &Sha256::of(b"taken"), Transfer::Copy).await.unwrap();
+        keep(store.as_ref(), "short").await.confirm().await.unwrap();
+        let mut incoming = store.receive().await.unwrap();
+        let _reader = incoming.arriving().await.unwrap();
+        incoming.finish().await.unwrap().keep(&Known::default()).await.unwrap().confirm().await.unwrap();
+        for content in ["taken", "short", ""] {
+            let path = store.local_path(&Sha256::of(content.as_bytes()));
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, expected, "{content}");
+        }
+    }
+    umask(before);
 }

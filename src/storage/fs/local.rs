@@ -4,9 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
-use super::Layout;
+use super::{Layout, unkept};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
 use crate::storage::files::Transfer;
@@ -38,7 +36,7 @@ pub(super) fn take(
     if way == Transfer::Link && link(source, &target)? {
         return Ok(());
     }
-    let mut temporary = NamedTempFile::new_in(layout.incoming())?;
+    let mut temporary = unkept::create(&layout.incoming())?;
     copy(source, temporary.as_file_mut())?;
     temporary.persist(&target).map_err(|error| error.error)?;
     Ok(())
