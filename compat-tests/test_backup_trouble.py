@@ -285,13 +285,25 @@ connection.execute("CREATE TABLE foreign_to_it AS SELECT * FROM changes")
 os._exit(0)
 """
 
+# As `devpi-fsck --repair` works on a backup: without a log.
+DIE_IN_THE_MIDDLE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE users SET record = record || ' '")
+connection.execute("CREATE TABLE foreign_to_it AS SELECT randomblob(100000)")
+os._exit(0)
+"""
 
-def test_somebody_wrote_to_the_backup(server: Server, tmp_path: Path) -> None:
+
+@pytest.mark.parametrize(("program", "left"), [(WRITE_AND_DIE, "wal"), (DIE_IN_THE_MIDDLE, "journal")])
+def test_somebody_wrote_to_the_backup(server: Server, tmp_path: Path, program: str, left: str) -> None:
     """And died: what SQLite keeps beside a database until the next one opens it does not get into another one."""
     directory = tmp_path / "backup"
     backed_up(server.serverdir, directory)
-    subprocess.run([sys.executable, "-c", WRITE_AND_DIE, directory / DATABASE], check=True)
-    assert (directory / f"{DATABASE}-wal").stat().st_size > 0
+    subprocess.run([sys.executable, "-c", program, directory / DATABASE], check=True)
+    assert (directory / f"{DATABASE}-{left}").stat().st_size > 0
     server.start()
     for number in range(20):
         upload(server, DEV, f"more-{number}", tmp_path)

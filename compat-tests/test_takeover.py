@@ -188,30 +188,6 @@ def test_old_data_can_be_dropped(place: Place) -> None:
     place.same_as_before(server.start())
 
 
-@pytest.mark.ours
-def test_old_server_was_used_again(plain: Place, tmp_path: Path) -> None:
-    """Then there are two histories: ours does not serve its own as if nothing were, and harms neither."""
-    server = plain.ours().start()
-    server.stop()
-    old = plain.theirs().start()
-    serial = upload(old, "alice/dev", "by-the-old-one", tmp_path)
-    old.stop()
-    message = plain.refuses()
-    assert re.search(rf"\b{serial}\b|again|since|newer|changed", message), message
-    old.start()
-    assert old.serial() == serial
-    assert old.files("alice/dev", "by-the-old-one")
-
-
-@pytest.mark.ours
-def test_old_server_was_only_started(plain: Place) -> None:
-    """What changes nothing is no second history."""
-    server = plain.ours().start()
-    server.stop()
-    plain.theirs().start().stop()
-    plain.same_as_before(server.start())
-
-
 # What a crash of devpi-server leaves behind
 
 

@@ -158,7 +158,7 @@ pub(super) fn check_unchanged(path: &Path, storage: &StorageOptions) -> anyhow::
     let shown = path.display();
     Err(Fatal::new(format!(
         "devpi-server was used on '{shown}' after its data were taken over (serial {}): it has changed {named}{}, which \
-         is not here. Either remove 'wheelhouse.sqlite' there, to take the data over anew without what was changed \
+         is not here. Either remove 'wheelhouse.sqlite*' there, to take the data over anew without what was changed \
          since in this server; or use --drop-old-state, to go on without what was changed in devpi-server.",
         note.serial,
         if changed.len() > NAMED_CHANGES { format!(" and {} more", changed.len() - NAMED_CHANGES) } else { String::new() },

@@ -1,11 +1,12 @@
 //! A directory that gets a copy of another one's data.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{DATABASE, Reading, UNFINISHED_DATABASE, lock, remove_unfinished, sweep_small_files};
+use super::unfinished::{UNFINISHED_DATABASE, has_companions, put_in_place, remove_unfinished};
+use super::{DATABASE, Reading, lock, sweep_small_files};
 use crate::config::LimitOptions;
 use crate::storage::files::FileStore;
 use crate::storage::fs::DirectoryStore;
@@ -25,8 +26,8 @@ impl BackupDir {
     pub(in crate::cli) async fn open(path: &Path, limits: &LimitOptions) -> anyhow::Result<Self> {
         let lock = lock(path)?;
         sweep_small_files(path)?;
-        if path.join(format!("{DATABASE}-wal")).exists() {
-            // Of a program that changed the copy and died. It must not be found beside the new one.
+        if path.join(DATABASE).exists() && has_companions(path) {
+            // Of a program that changed the copy and died. They are removed with it, so it must be whole without them.
             SqliteStore::open(&path.join(DATABASE), limits.sqlite())?.close().await?;
         }
         let files = DirectoryStore::open(path, limits.directory())
@@ -52,8 +53,7 @@ impl BackupDir {
 
     /// Puts the new copy of the database into the place of the one before. The files must be there.
     pub(in crate::cli) fn finish(&self) -> anyhow::Result<()> {
-        fs::rename(self.path.join(UNFINISHED_DATABASE), self.path.join(DATABASE))?;
-        Ok(File::open(&self.path)?.sync_all()?)
+        Ok(put_in_place(&self.path)?)
     }
 
     /// The contents.

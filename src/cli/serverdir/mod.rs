@@ -12,6 +12,7 @@
 
 mod copy;
 mod node;
+mod unfinished;
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tracing::warn;
 
+use self::unfinished::{UNFINISHED_DATABASE, make_database};
 use super::console::Fatal;
 use crate::clock::Clock;
 use crate::config::{LimitOptions, StorageOptions};
@@ -45,9 +47,6 @@ pub(super) use node::{NODEINFO, NodeInfo, check_role, read_node};
 const LOCK: &str = ".lock";
 pub(super) const SECRET: &str = ".secret";
 const DATABASE: &str = "wheelhouse.sqlite";
-
-/// The database while it is being made.
-const UNFINISHED_DATABASE: &str = "unfinished.sqlite";
 
 /// How the names of small files begin while they are written.
 const TEMPORARY: &str = ".unfinished-";
@@ -227,40 +226,6 @@ impl Stores {
             (MirrorOptions { offline: true, ..MirrorOptions::default() }, Handle::current());
         self.registry(AccessPolicy::default(), limits, mirrors, runtime, Vec::new()).await
     }
-}
-
-/// Makes a database under another name, which gets its own when it is complete: whatever interrupts this leaves either
-/// no data or all of it.
-async fn make_database(
-    path: &Path,
-    limits: &LimitOptions,
-    fill: impl AsyncFnOnce(Stores) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let unfinished = path.join(UNFINISHED_DATABASE);
-    remove_unfinished(path)?;
-    if let Err(error) = fill(open_stores(path, &unfinished, limits)?).await {
-        if let Err(left) = remove_unfinished(path) {
-            warn!("cannot remove '{}': {left}", unfinished.display());
-        }
-        return Err(error);
-    }
-    let log = path.join(format!("{UNFINISHED_DATABASE}-wal"));
-    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        let text = format!("the new database in '{}' could not be finished", path.display());
-        return Err(Fatal::new(text).into());
-    }
-    if !path.join(NODEINFO).exists() {
-        node::create(path)?;
-    }
-    // Only now is there something to serve.
-    fs::rename(&unfinished, path.join(DATABASE))?;
-    Ok(File::open(path)?.sync_all()?)
-}
-
-fn remove_unfinished(path: &Path) -> std::io::Result<()> {
-    let mut names =
-        ["", "-wal", "-shm", "-journal"].map(|suffix| format!("{UNFINISHED_DATABASE}{suffix}")).into_iter();
-    names.try_for_each(|name| remove_if_there(&path.join(name)))
 }
 
 fn open_stores(path: &Path, database: &Path, limits: &LimitOptions) -> anyhow::Result<Stores> {
