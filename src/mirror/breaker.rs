@@ -1,7 +1,8 @@
 //! Spares upstreams that cannot be reached.
 //!
 //! After some failures in a row an upstream is left alone for a while, so that nobody waits for it; then one request
-//! finds out whether it is back. Each time it is not, the pause doubles.
+//! finds out whether it is back. Each time it is not, the pause doubles. Requests that were sent before the pause and fail
+//! in it say nothing new: one short fault ends all that are under way.
 
 use std::time::Duration;
 
@@ -29,10 +30,13 @@ pub(super) struct Breakers {
 }
 
 struct Breaker {
+    /// In a row, before the first pause.
     failures: u32,
     pause: Duration,
     /// Until then nobody is let through.
     closed_until: Option<Instant>,
+    /// Whether somebody was let through behind the pause who has not failed yet.
+    is_probed: bool,
 }
 
 impl Breakers {
@@ -40,7 +44,8 @@ impl Breakers {
         Self { limits, breakers: DashMap::new() }
     }
 
-    /// Whether a request may be sent. One that may, behind a pause, stands for all others until its outcome is told.
+    /// Whether a request may be sent. One that may, behind a pause, stands for all others until its outcome is told, or
+    /// until as much time has passed again: not every request ends with an outcome.
     pub(super) fn admit(&self, origin: &str) -> bool {
         let Some(mut breaker) = self.breakers.get_mut(origin) else { return true };
         match breaker.closed_until {
@@ -48,6 +53,7 @@ impl Breakers {
             Some(end) if Instant::now() < end => false,
             Some(_) => {
                 breaker.closed_until = Some(Instant::now() + breaker.pause);
+                breaker.is_probed = true;
                 true
             }
         }
@@ -71,14 +77,20 @@ impl Breakers {
             failures: 0,
             pause: first_pause,
             closed_until: None,
+            is_probed: false,
         });
-        breaker.failures += 1;
-        if breaker.failures > failures {
+        if breaker.closed_until.is_none() {
+            breaker.failures += 1;
+            if breaker.failures < failures {
+                return;
+            }
+        } else if breaker.is_probed {
+            breaker.is_probed = false;
             breaker.pause = (breaker.pause * 2).min(longest_pause);
+        } else {
+            return;
         }
-        if breaker.failures >= failures {
-            breaker.closed_until = Some(Instant::now() + breaker.pause);
-        }
+        breaker.closed_until = Some(Instant::now() + breaker.pause);
     }
 }
 
@@ -122,6 +134,35 @@ mod tests {
             advance(Duration::from_millis(1)).await;
             assert!(breakers.admit("a"));
             breakers.failed("a");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_at_once_makes_one_pause() {
+        let breakers = breakers();
+        (0..9).for_each(|_| breakers.failed("a"));
+        advance(Duration::from_secs(1)).await;
+        // Still of those that were under way.
+        breakers.failed("a");
+        assert!(breakers.admit("a"));
+        breakers.failed("a");
+        breakers.failed("a");
+        advance(Duration::from_millis(1999)).await;
+        assert!(!breakers.admit("a"));
+        advance(Duration::from_millis(1)).await;
+        assert!(breakers.admit("a"));
+        breakers.succeeded("a");
+        assert!(breakers.admit("a") && breakers.admit("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_tells_nothing_is_followed_by_another() {
+        let breakers = breakers();
+        (0..3).for_each(|_| breakers.failed("a"));
+        for _ in 0..5 {
+            advance(Duration::from_secs(1)).await;
+            assert!(breakers.admit("a"));
+            assert!(!breakers.admit("a"));
         }
     }
 
