@@ -11,7 +11,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -294,23 +293,10 @@ def test_database_is_missing(plain: Place) -> None:
     assert state.contents(before).keys() == state.contents(state.listing(plain.serverdir)).keys()
 
 
-DIE_IN_THE_MIDDLE = """
-import os, sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("PRAGMA cache_size = 1")
-connection.execute("BEGIN IMMEDIATE")
-connection.execute("UPDATE changelog SET data = data || zeroblob(5000)")
-os._exit(0)
-"""
-
-
 @pytest.mark.ours
 def test_database_was_left_in_the_middle_of_a_write(plain: Place) -> None:
     """A takeover rolls back what devpi-server's own start would; a check only tells of it."""
-    database = state.database_file(plain.serverdir)
-    subprocess.run([sys.executable, "-c", DIE_IN_THE_MIDDLE, database], check=True)
-    journal = database.with_name(database.name + "-journal")
-    assert journal.stat().st_size > 0
+    state.die_in_the_middle(plain.serverdir)
     before = state.listing(plain.serverdir)
     done = plain.run("--check-takeover")
     assert done.returncode == 1

@@ -11,6 +11,8 @@ import os
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,6 +150,23 @@ def append(serverdir: Path, key: str, keyname: str, new: Any) -> int:
         connection.execute("INSERT INTO changelog (serial, data) VALUES (?, ?)", (serial, data))
         connection.execute("INSERT OR REPLACE INTO kv (key, keyname, serial) VALUES (?, ?, ?)", (key, keyname, serial))
     return serial
+
+
+DIE_IN_THE_MIDDLE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE changelog SET data = data || zeroblob(5000)")
+os._exit(0)
+"""
+
+
+def die_in_the_middle(serverdir: Path) -> None:
+    """Leaves the database as a server does that dies while it writes."""
+    path = database_file(serverdir)
+    subprocess.run([sys.executable, "-c", DIE_IN_THE_MIDDLE, path], check=True)
+    assert path.with_name(f"{path.name}-journal").stat().st_size > 0
 
 
 # The values

@@ -51,13 +51,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let shown = path.display();
     info!("taking over the data of devpi-server in '{shown}'");
-    let mut opened = OldState::open(path, storage.named_backend());
-    if let Err(StateError::Keys(KeyError::HotJournal { path: database })) = &opened {
-        info!("rolling back what a server that died has left half written");
-        KeyStore::recover(database).map_err(fatal)?;
-        opened = OldState::open(path, storage.named_backend());
-    }
-    let state = opened.map_err(fatal)?;
+    let state = open_settled(path, storage).map_err(fatal)?;
     let report = Arc::new(Report::new(Box::new(Progress::new("taking over", Channel::Log))));
     let mut summary = Summary::default();
     ServerDir::convert(path, limits, async |stores| {
@@ -86,6 +80,15 @@ pub(super) async fn run(
     info!("taken over: {}", describe(&summary, &report));
     info!("the data of devpi-server are untouched; --drop-old-state removes them");
     Ok(())
+}
+
+/// Opens the state of devpi-server, and before that rolls back what a server that died has left half written.
+fn open_settled(path: &Path, storage: &StorageOptions) -> Result<OldState, StateError> {
+    let opened = OldState::open(path, storage.named_backend());
+    let Err(StateError::Keys(KeyError::HotJournal { path: database })) = &opened else { return opened };
+    info!("rolling back what a server that died has left half written");
+    KeyStore::recover(database)?;
+    OldState::open(path, storage.named_backend())
 }
 
 /// Says what a takeover would bring, and fails if it would.
@@ -143,19 +146,23 @@ pub(super) fn check_unchanged(path: &Path, storage: &StorageOptions) -> anyhow::
     let text = fs::read_to_string(path.join(NOTE))?;
     let note: Note =
         serde_json::from_str(&text).with_context(|| format!("'{}' is damaged", path.join(NOTE).display()))?;
-    let mut state = match OldState::open(path, storage.named_backend()) {
-        Ok(state) => state,
-        Err(error) => {
-            warn!("the old data of devpi-server cannot be read any more: {error}");
-            return Ok(());
-        }
-    };
-    let changed = state.changes_after(note.serial).map_err(fatal)?;
+    let shown = path.display();
+    let changed = open_settled(path, storage).and_then(|mut state| Ok(state.changes_after(note.serial)?));
+    if let Err(error @ StateError::NoDatabase(_)) = &changed {
+        // Removed by hand, without --drop-old-state.
+        warn!("the old data of devpi-server are not there any more: {error}");
+        return Ok(());
+    }
+    let changed = changed.with_context(|| {
+        format!(
+            "it cannot be told whether devpi-server was used on '{shown}' after its data were taken over; stop it if it \
+             runs there, or use --drop-old-state to go on without what may have been changed in it"
+        )
+    })?;
     if changed.is_empty() {
         return Ok(());
     }
     let named = changed.iter().take(NAMED_CHANGES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let shown = path.display();
     Err(Fatal::new(format!(
         "devpi-server was used on '{shown}' after its data were taken over (serial {}): it has changed {named}{}, which \
          is not here. Either remove 'wheelhouse.sqlite*' there, to take the data over anew without what was changed \
