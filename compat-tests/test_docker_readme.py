@@ -4,6 +4,7 @@ No container is needed here: what runs in it is ``devpi-server --init``. (Withou
 """
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 import packages
 from clients import VENVS, Shell
-from harness import CHEAP_KEY, Server, tool, wait_until
+from harness import CHEAP_KEY, Index, Server, expect_uploaded, tool, wait_until
+from serverdirs import DATABASE, fatal
 
 PASSWORD = "the-deployed-password"
 
@@ -140,6 +142,54 @@ def test_init_leaves_existing_data_alone(new_server: Callable[..., Server]) -> N
     assert server.serial() == serial
     assert server.get("/root/starcount")["type"] == "stage"
     assert server.request("POST", "/+login", json={"user": "root", "password": PASSWORD}).ok
+
+
+@pytest.fixture
+def stopped(new_server: Callable[..., Server]) -> Server:
+    """One that the container has run, with no files yet."""
+    server = new_server("--init", env={"DEVPI_PASSWORD": PASSWORD}, init=False).start()
+    server.stop()
+    return server
+
+
+def serves_new_data(server: Server) -> None:
+    server.env["DEVPI_PASSWORD"] = "another-password"
+    server.start()
+    assert server.request("POST", "/+login", json={"user": "root", "password": "another-password"}).ok
+    server.restart()
+
+
+@pytest.mark.ours
+def test_init_where_all_but_hidden_files_were_removed(stopped: Server) -> None:
+    """As by `rm -rf "$DEVPI_DATA"/*`."""
+    for path in stopped.serverdir.glob("[!.]*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert (stopped.serverdir / ".nodeinfo").exists()
+    serves_new_data(stopped)
+
+
+@pytest.mark.ours
+def test_init_that_was_killed_at_its_end(stopped: Server) -> None:
+    """When all was there but the name of the database."""
+    (stopped.serverdir / DATABASE).rename(stopped.serverdir / "unfinished.sqlite")
+    serves_new_data(stopped)
+
+
+@pytest.mark.ours
+def test_init_does_not_replace_a_database_that_was_lost(stopped: Server, tmp_path: Path) -> None:
+    """Files show that there was one; whoever has lost it may still have a backup."""
+    stopped.start()
+    stopped.api("PUT", "/root/starcount", body={}, auth=("root", PASSWORD))
+    index = Index(stopped.url, "root", PASSWORD, "starcount")
+    expect_uploaded(stopped.upload(index, packages.wheel(tmp_path, "demo", "1.0"), "demo", "1.0"))
+    stopped.stop()
+    database = stopped.serverdir / DATABASE
+    content = database.read_bytes()
+    database.unlink()
+    done = tool("devpi-server", *stopped.command()[1:], env=stopped.env)
+    assert fatal(done) == f"No sqlite storage found in {stopped.serverdir}."
+    database.write_bytes(content)
+    assert len(stopped.start().files(index, "demo")) == 1
 
 
 @pytest.mark.ours

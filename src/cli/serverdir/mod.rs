@@ -32,7 +32,7 @@ use crate::config::{LimitOptions, StorageOptions};
 use crate::domain::Registry;
 use crate::domain::acl::AccessPolicy;
 use crate::domain::stale::StaleObserver;
-use crate::dump::serverdir::{DATABASE as OLD_DATABASE, DATABASE_WITH_FILES, is_old};
+use crate::dump::serverdir::{DATABASE as OLD_DATABASE, DATABASE_WITH_FILES, VERSION_FILE, is_old};
 use crate::mirror::{MirrorOptions, Mirrors};
 use crate::pep::digest::Sha256;
 use crate::storage::StorageError;
@@ -123,9 +123,13 @@ pub(super) fn has_database(path: &Path) -> bool {
     path.join(DATABASE).exists()
 }
 
-/// Whether there is data in the directory. The database decides: it comes into its place when it is complete.
+/// Whether there is data in the directory, ours or devpi-server's. The database decides: it comes into its place when it is
+/// complete. A `.nodeinfo` alone is left by a start that was killed before that, and by whoever removes all but hidden
+/// files; with contents beside it, the database was lost.
 pub(super) fn is_initialised(path: &Path) -> bool {
-    path.join(DATABASE).exists() || path.join(NODEINFO).exists()
+    let names = [DATABASE, VERSION_FILE, OLD_DATABASE, DATABASE_WITH_FILES];
+    names.iter().any(|name| path.join(name).exists())
+        || (path.join(NODEINFO).exists() && DirectoryStore::has_contents(path))
 }
 
 impl ServerDir {

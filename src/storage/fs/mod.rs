@@ -95,6 +95,12 @@ impl DirectoryStore {
         let layout = Layout { root: directory.to_owned() };
         Self::new(layout, limits)
     }
+
+    /// Whether there are contents below `directory`, or what is there cannot be read. Blocks.
+    pub fn has_contents(directory: &Path) -> bool {
+        let layout = Layout { root: directory.to_owned() };
+        (0..=u8::MAX).any(|first| !layout.list(first).is_ok_and(|found| found.is_empty()))
+    }
 }
 
 #[async_trait]
