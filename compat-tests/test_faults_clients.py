@@ -278,6 +278,20 @@ def test_a_thousand_half_uploads(new_server: Callable[..., Server], tmp_path: Pa
         others_are_served(place)
 
 
+def test_half_forms_of_strangers(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    """Whoever may not upload does not make the server keep what it sends, whether the index exists or not."""
+    place = made(new_server().start(), tmp_path)
+    body = b":action=submit&description=" + b"x" * (12 * MIB)
+    kind = ("Content-Type", "application/x-www-form-urlencoded")
+    begun = [Raw("POST", path, body, (kind,)).begun(10 * MIB) for path in (f"/{place.dev.name}/", "/no/where/")]
+    growth = Growth(place.server)
+    # What is sent has been read but for what the system keeps.
+    with untouched(place), crowd(place.server, 100, lambda number: begun[number % 2]):
+        others_are_served(place)
+        print(f"100 forms of which 10 MiB have come: {growth.most():.0f} MiB")
+        assert growth.most() < 100
+
+
 def test_a_thousand_silent_connections(place: Place) -> None:
     """They are closed when their time is over."""
     with untouched(place):

@@ -1,8 +1,11 @@
 //! Bounds of requests: what is too much is refused, and said so.
 
+use serde_json::json;
 use wheelhouse::http::HttpLimits;
 
-use crate::support::{Form, TestServer, sdist};
+use crate::support::{Caller, Form, TestServer, sdist};
+
+const URLENCODED: &str = "application/x-www-form-urlencoded";
 
 fn register() -> Form {
     Form::new().field(":action", "submit").field("name", "demo").field("version", "1.0")
@@ -63,16 +66,41 @@ async fn urlencoded_forms_have_the_same_bounds() {
         [("summary=kept", 200), ("summary=kept&author=lost", 400), ("summary=longer+than+ten", 400)]
     {
         let request = server.alice().request("POST", "alice/dev/").body(format!("{register}&{fields}"));
-        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        let request = request.header("Content-Type", URLENCODED);
         server.alice().send(request).await.expect(status);
     }
+}
+
+#[actix_web::test]
+async fn of_whoever_may_not_upload_a_form_is_read_like_a_push() {
+    let limits = HttpLimits { json_body: 1000, form_total: 3000, ..HttpLimits::default() };
+    let server = TestServer::with_dev().with_index("bob/dev", json!({})).with_limits(limits).start().await;
+    let post = async |caller: &Caller, index: &str, body: String| {
+        let request = caller.request("POST", &format!("{index}/")).header("Content-Type", URLENCODED);
+        caller.send(request.body(body)).await.status
+    };
+    let form = |length| format!(":action=submit&name=demo&version=1.0&summary={}", "x".repeat(length));
+    let (alice, bob) = (server.alice(), server.bob());
+    for (caller, index, refusal) in
+        [(&server.anonymous(), "alice/dev", 401), (&bob, "alice/dev", 403), (&alice, "alice/none", 404)]
+    {
+        for length in [10, 2000, 100_000] {
+            assert_eq!(post(caller, index, form(length)).await, refusal, "{length} bytes to {index}");
+        }
+    }
+    assert_eq!(post(&alice, "alice/dev", form(2000)).await, 200);
+    assert_eq!(post(&alice, "alice/dev", form(4000)).await, 413);
+    // What is pushed comes from where the caller may read.
+    alice.upload("alice/dev", &sdist("demo", "1.0", "content")).await.expect(200);
+    let push = json!({"name": "demo", "version": "1.0", "targetindex": "bob/dev"});
+    assert_eq!(post(&bob, "alice/dev", push.to_string()).await, 200);
 }
 
 #[actix_web::test]
 async fn json_bodies_have_a_bound_of_their_own() {
     let limits = HttpLimits { json_body: 1000, ..HttpLimits::default() };
     let server = TestServer::with_dev().with_limits(limits).start().await;
-    let title = |length| serde_json::json!({"title": "x".repeat(length)});
+    let title = |length| json!({"title": "x".repeat(length)});
     server.alice().patch("alice/dev", title(900)).await.expect(200);
     server.alice().patch("alice/dev", title(1000)).await.expect(413);
     assert_eq!(server.alice().get_json("alice/dev").await.result()["title"], "x".repeat(900));

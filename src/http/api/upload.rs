@@ -24,26 +24,36 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
     match form_type {
         None => push::push(call, index).await,
         Some(FormType::UrlEncoded) => {
-            let bytes = call.body.bytes(limits.form_total).await?;
+            let permission = check(call, index).await;
+            // curl gives JSON this type unless told otherwise, and a push has rules of its own. Of whoever may not
+            // upload no more is taken into memory than a push has.
+            let limit = if permission.is_ok() { limits.form_total } else { limits.json_body };
+            let bytes = match call.body.bytes(limit).await {
+                Ok(bytes) => bytes,
+                Err(error) => return Err(permission.err().unwrap_or(error)),
+            };
             let form = form::parse(&bytes, &limits)?;
-            if action(&form).is_some() {
-                let caller = call.caller().await?;
-                call.registry().check_upload(&caller, index).await?;
-                return act(call, &caller, index, ReadForm { form, file: None }).await;
+            if action(&form).is_none() {
+                return push::push_json(call, index, &bytes).await;
             }
-            // curl gives JSON this type unless told otherwise.
-            push::push_json(call, index, &bytes).await
+            permission?;
+            act(call, &call.caller().await?, index, ReadForm { form, file: None }).await
         }
         Some(FormType::Multipart { boundary }) => {
             // The body may be long: whoever may not upload hears it before.
-            let caller = call.caller().await?;
-            call.registry().check_upload(&caller, index).await?;
+            check(call, index).await?;
             let body = call.body.clone();
             let form = form::read(&boundary, call.headers(), body, call.registry(), &limits).await?;
             // That may have taken long: who was deleted meanwhile is nobody. What he may is asked with the change.
             act(call, &call.caller().await?, index, form).await
         }
     }
+}
+
+/// Whether the caller may upload to an index.
+async fn check(call: &Call, index: &IndexName) -> Result<(), ApiError> {
+    let caller = call.caller().await?;
+    Ok(call.registry().check_upload(&caller, index).await?)
 }
 
 /// What a form is for.
