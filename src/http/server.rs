@@ -10,10 +10,10 @@ use actix_http::HttpService;
 use actix_http::error::DispatchError;
 use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::body::BoxBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::AppConfig;
-use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, SERVER};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
@@ -153,10 +153,11 @@ async fn respond(
     line: &str,
 ) -> HttpResponse {
     let limits = state.limits;
+    let version = request.version();
     let accept = Rc::new(Accept::new(request.headers()));
     let mut body = Body::new(payload, limits.request_body, limits.body_idle);
     let announced =
-        request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let result = match forwarded {
         Err(error) => Err(error),
         Ok(_) if announced.is_some_and(|length: u64| length > limits.request_body) => Err(body.too_large()),
@@ -180,8 +181,21 @@ async fn respond(
         response.head_mut().set_connection_type(ConnectionType::Close);
         response = response.map_body(|_, answer| BoxBody::new(Refusal { answer, _unread: body }));
     }
+    if version < Version::HTTP_11 {
+        delimit_by_close(&mut response);
+    }
     add_headers(&mut response, &state, of_application);
     response
+}
+
+/// For a client that knows no chunks, a body without length ends with the connection (RFC 9112, section 6.1).
+fn delimit_by_close(response: &mut HttpResponse) {
+    // A direct body has no length but in the header.
+    if response.body().size() == BodySize::Stream && !response.headers().contains_key(CONTENT_LENGTH) {
+        let head = response.head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
 }
 
 async fn dispatch(

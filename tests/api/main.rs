@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod caching;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod deletion;
 #[cfg(test)]
 mod docs;

@@ -69,6 +69,8 @@ impl Answer {
 pub(crate) struct RawAnswer {
     /// Status and reason phrase.
     pub(crate) status_line: String,
+    /// All lines of the head.
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -77,7 +79,8 @@ impl RawAnswer {
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
         let head = str::from_utf8(&bytes[..end]).unwrap();
-        let line = head.lines().next().unwrap().strip_prefix("HTTP/1.1 ").unwrap();
-        Self { status_line: line.to_owned(), body: bytes[end + 4..].to_vec() }
+        let (version, line) = head.lines().next().unwrap().split_once(' ').unwrap();
+        assert!(version.starts_with("HTTP/1."), "{head}");
+        Self { status_line: line.to_owned(), head: head.to_owned(), body: bytes[end + 4..].to_vec() }
     }
 }
