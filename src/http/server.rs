@@ -12,7 +12,7 @@ use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::AppConfig;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, SERVER};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, SERVER, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Data, Payload};
@@ -155,12 +155,19 @@ async fn respond(
     let limits = state.limits;
     let version = request.version();
     let accept = Rc::new(Accept::new(request.headers()));
+    let has_endless_body = has_endless_body(&request);
     let mut body = Body::new(payload, limits.request_body, limits.body_idle);
-    let announced =
-        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if has_endless_body {
+        body.pass_over();
+    }
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let result = match forwarded {
         Err(error) => Err(error),
         Ok(_) if announced.is_some_and(|length: u64| length > limits.request_body) => Err(body.too_large()),
+        Ok(_) if has_endless_body && announced.is_some_and(|length| length > 0) => {
+            let text = "Bad request: the protocol cannot change behind a body";
+            Err(ApiError::abort(StatusCode::BAD_REQUEST, text))
+        }
         Ok(forwarded) => dispatch(request, forwarded, body.clone(), Rc::clone(&accept), state.clone()).await,
     };
     let mut allowance = limits.request_body;
@@ -177,15 +184,25 @@ async fn respond(
         allowance = limits.drained;
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    if !body.drain(allowance).await {
+    if has_endless_body || !body.drain(allowance).await {
         response.head_mut().set_connection_type(ConnectionType::Close);
         response = response.map_body(|_, answer| BoxBody::new(Refusal { answer, _unread: body }));
     }
-    if version < Version::HTTP_11 {
+    // actix leaves out the chunks, but not the header, where the request has no end.
+    if version < Version::HTTP_11 || has_endless_body {
         delimit_by_close(&mut response);
     }
     add_headers(&mut response, &state, of_application);
     response
+}
+
+/// Whether actix takes all that follows for the body, whatever its length: it expects that the protocol changes, which it
+/// never does here. Such an offer is to be ignored (RFC 9110, section 7.8).
+fn has_endless_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let is_websocket = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
+    (*request.method() == Method::CONNECT || headers.get_all(UPGRADE).any(is_websocket))
+        && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// For a client that knows no chunks, a body without length ends with the connection (RFC 9112, section 6.1).

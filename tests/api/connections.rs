@@ -1,13 +1,14 @@
 //! What an answer has to do with its connection.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::support::{RawAnswer, Reply, TestServer, Upstream};
+use crate::support::{PASSWORD, RawAnswer, Reply, TestServer, Upstream};
 
 /// More projects than are listed in one piece.
 const PROJECTS: usize = 20_100;
@@ -68,4 +69,31 @@ async fn for_clients_that_know_no_chunks_a_body_ends_with_the_connection() {
     assert!(first.head.contains("content-length: 6000000"), "{}", first.head);
     let (body, second) = first.body.split_at(content.len());
     assert!(body == content && RawAnswer::parse(second).body == content);
+}
+
+#[actix_web::test]
+async fn an_offer_of_another_protocol_is_passed_over_at_once() {
+    let server = TestServer::with_dev().start().await;
+    let started = Instant::now();
+    for (line, more, expected) in [
+        ("GET /+api HTTP/1.1", "Content-Length: 0", "200 OK"),
+        ("GET /alice/dev/+simple/ HTTP/1.1", "X: y", "200 OK"),
+        ("CONNECT localhost:443 HTTP/1.1", "X: y", "404 Not Found"),
+        ("PUT /carol HTTP/1.1", "X: y", "400 Bad Request"),
+        // Nobody could tell where the body ends.
+        ("POST /+login HTTP/1.1", "Content-Length: 100", "400 Bad Request"),
+        ("CONNECT localhost:443 HTTP/1.1", "Content-Length: 100", "400 Bad Request"),
+    ] {
+        let answer = ask(&server, &[line, "Connection: Upgrade", "Upgrade: WebSocket", more]).await;
+        assert_eq!(answer.status_line, expected, "{line}");
+        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    }
+    // Where the end can be seen, the body is like any other.
+    let login = json!({"user": "alice", "password": PASSWORD}).to_string();
+    let chunks = ["", &format!("{:x}", login.len()), &login, "0"];
+    let lines =
+        ["POST /+login HTTP/1.1", "Connection: close", "Upgrade: websocket", "Transfer-Encoding: chunked"];
+    assert_eq!(ask(&server, &[lines, chunks].concat()).await.status_line, "200 OK");
+    // A body without end would have been waited for for a minute.
+    assert!(started.elapsed() < Duration::from_secs(40));
 }

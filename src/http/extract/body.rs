@@ -76,6 +76,11 @@ impl Body {
         self.0.borrow().end == Some(End::Whole)
     }
 
+    /// From now on it is empty, and what comes is left where it is.
+    pub(in crate::http) fn pass_over(&self) {
+        self.0.borrow_mut().end = Some(End::Whole);
+    }
+
     /// The whole body, if it is no longer than `limit` bytes.
     pub(in crate::http) async fn bytes(&mut self, limit: usize) -> Result<Vec<u8>, ApiError> {
         let mut bytes = Vec::new();
