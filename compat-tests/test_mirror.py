@@ -198,6 +198,10 @@ def test_offline_mode(new_server: Callable[..., Server], published: FakeUpstream
     assert "Couldn't refresh app" in shell.devpi("refresh", "app")
     listed = server.request("GET", f"/{mirror.name}/+simple/", headers=JSON_PAGE)
     assert {project["name"] for project in listed.json()["projects"]} >= {"app", "lib"}
+    # What is deleted is not here any more.
+    server.api("DELETE", f"/{mirror.name}/app/1.0", auth=mirror.auth)
+    for index in (mirror, stage):
+        assert server.simple(index, "app") == {}
     assert published.count() == 0
 
     server.options.remove("--offline-mode")

@@ -168,12 +168,15 @@ pub(crate) async fn a_deleted_file_stays_away_until_its_page_changes(place: &dyn
     with_mirror(store.as_ref()).await;
     commit(store.as_ref(), [put_page("demo", page(&["a.zip"]), Vec::new())]).await;
     let put = || put_fetched("a.zip", FetchedPart::Content(content(b"x"), None));
-    commit(store.as_ref(), [put()]).await;
-    commit(store.as_ref(), [remove_fetched("a.zip", Refetch::Allowed)]).await;
-    assert_eq!(fetched(store.as_ref(), "a.zip").await, FetchedState::Unknown);
-    commit(store.as_ref(), [put()]).await;
-    commit(store.as_ref(), [remove_fetched("a.zip", Refetch::Refused)]).await;
-    assert_eq!(fetched(store.as_ref(), "a.zip").await, FetchedState::Deleted);
+    for (refetch, left) in
+        [(Refetch::Allowed, FetchedState::Unknown), (Refetch::Refused, FetchedState::Deleted)]
+    {
+        commit(store.as_ref(), [put()]).await;
+        let commit = store.commit(changes([remove_fetched("a.zip", refetch)])).await.unwrap();
+        let touched = [Touched::Project(index(MIRROR), project("demo")), Touched::File(path("a.zip"))];
+        assert_eq!(commit.touched, touched);
+        assert_eq!(fetched(store.as_ref(), "a.zip").await, left);
+    }
     // A transfer that was under way comes too late.
     assert!(matches!(store.commit(changes([put()])).await, Err(CommitError::Outdated)));
     let mut snapshot = store.snapshot().await.unwrap();

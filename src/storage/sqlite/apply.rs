@@ -187,8 +187,9 @@ impl<'a> Application<'a> {
                 mirror::end_fetched(self.connection, path, self.serial)?;
                 if *refetch == Refetch::Refused {
                     mirror::put_deletion(self.connection, index_id, project, path, self.serial)?;
-                    self.touch(Touched::Project(index.clone(), project.clone()));
                 }
+                // In offline mode the page lists only what is here.
+                self.touch(Touched::Project(index.clone(), project.clone()));
                 self.touch(Touched::File(path.clone()));
                 Ok(())
             }
