@@ -57,7 +57,10 @@ impl BaseUrl {
             };
         }
         let host = forwarded.host.as_deref().or_else(|| text(HOST));
-        Self::of(forwarded.scheme.unwrap_or("http"), host.unwrap_or("localhost"))
+        // A host has no path, which would be taken off the paths of requests.
+        let host = host.and_then(|host| host.split(['/', '?', '#', '\\']).next());
+        let host = host.filter(|host| !host.is_empty()).unwrap_or("localhost");
+        Self::of(forwarded.scheme.unwrap_or("http"), host)
     }
 
     /// Without a port that the scheme has anyway.
@@ -150,6 +153,30 @@ mod tests {
         headers.insert(X_OUTSIDE_URL, HeaderValue::from_static("https://hdr.example/sub"));
         let base = BaseUrl::new(&headers, outside_url, &forwarded);
         assert_eq!(base.join("+login"), "https://hdr.example/sub/+login");
+    }
+
+    #[test]
+    fn hosts_have_no_path() {
+        let direct = Forwarded::default();
+        for (host, expected) in [
+            ("x/public", "http://x"),
+            ("x:80/public", "http://x"),
+            ("x?public", "http://x"),
+            ("x#/public", "http://x"),
+            ("x\\public/y", "http://x"),
+            ("/public", "http://localhost"),
+            ("[::1]:99/public", "http://[::1]:99"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            let forwarded = Forwarded { host: Some(host.to_owned()), ..Forwarded::default() };
+            for base in
+                [BaseUrl::new(&headers, None, &direct), BaseUrl::new(&HeaderMap::new(), None, &forwarded)]
+            {
+                assert_eq!(base.as_str(), expected, "{host}");
+                assert_eq!(base.strip_prefix("/public/alice/dev"), "/public/alice/dev", "{host}");
+            }
+        }
     }
 
     #[test]
