@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import packages
-from harness import BIN, DEADLINE, ROOT_PASSWORD, Index, Server, expect_uploaded, server_environment
+from harness import BIN, DEADLINE, ROOT_PASSWORD, Index, Server, expect_uploaded, server_environment, wait_until
 
 MIB = 1024 * 1024
 
@@ -155,6 +155,24 @@ def test_broken_bodies(server: Server, index: Index, content_type: str, body: by
     with unchanged(server, index):
         answer = Form().post(server, index, content_type=content_type, body=body)
         assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.ours
+def test_lines_in_the_log_are_those_of_the_server(server: Server, index: Index) -> None:
+    """A name with a line end in it is found by its normal form, and stands in one line of the log."""
+    form = Form({"name": "hello-forged"}, filename="hello-forged-1.0.tar.gz")
+    expect_uploaded(form.post(server, index))
+    body = {"name": "hello\nforged", "version": "1.0", "posturl": "http://127.0.0.1:9/"}
+    body |= {"username": "user", "password": "password"}
+    answer = server.request("PUSH", f"/{index.name}", auth=index.auth, json=body)
+    assert answer.status_code == 502
+
+    def lines() -> list[str]:
+        return [line for line in server.log.read_text().splitlines() if "cannot publish" in line]
+
+    (line,) = wait_until(lines, "the log says so")
+    assert r"cannot publish hello\nforged 1.0 at 127.0.0.1" in line
+    assert not any(line.startswith("forged") for line in server.log.read_text().splitlines())
 
 
 @pytest.mark.ours

@@ -4,7 +4,7 @@
 //! stop the server by reading slowly. One line at level INFO ends each request; at level DEBUG a span surrounds it.
 
 use std::fmt;
-use std::io::{BufWriter, Stdout, Write};
+use std::io::{BufWriter, Write};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -65,16 +65,57 @@ impl FormatTime for UtcTime {
 }
 
 /// Standard output in batches. It is flushed when no line waits any more, and then lets further ones come together.
-struct Batches(BufWriter<Stdout>);
+///
+/// Texts of clients and upstreams stand in lines. What would end a line there, or steer a terminal, is escaped here, where
+/// nobody waits for it.
+struct Batches<W: Write>(BufWriter<W>);
 
-impl Write for Batches {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes)
+impl<W: Write> Write for Batches<W> {
+    /// Takes one whole line.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if text.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            self.0.write_all(line)?;
+        } else {
+            writeln!(self.0, "{}", escape(&String::from_utf8_lossy(text)))?;
+        }
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.0.flush()?;
         sleep(GATHERING);
         Ok(())
+    }
+}
+
+/// `text` with escapes for control characters and all that ends lines.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one_line() {
+        let mut written = Vec::new();
+        let mut batches = Batches(BufWriter::new(&mut written));
+        for line in ["plain\n", "c\u{e4}rol\n", "one\nINFO two\r\u{85}\u{2028}\u{1b}[31m\n", "\n"] {
+            batches.write_all(line.as_bytes()).unwrap();
+        }
+        batches.flush().unwrap();
+        drop(batches);
+        let expected = "plain\nc\u{e4}rol\none\\nINFO two\\r\\u{85}\\u{2028}\\u{1b}[31m\n\n";
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
 }
