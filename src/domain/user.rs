@@ -10,6 +10,7 @@ use super::acl::Caller;
 use super::index_config::IndexConfig;
 use super::python;
 use super::registry::{Decision, Registry};
+use crate::blocking;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Expectation, Operation};
 use crate::storage::model::{IndexSettings, UserRecord};
@@ -130,17 +131,21 @@ impl Registry {
     /// All users with their indexes.
     pub async fn list_users(&self) -> Result<Vec<UserView>, StorageError> {
         let mut snapshot = self.meta.snapshot().await?;
-        let users = snapshot.list_users().await?;
-        let mut indexes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, IndexSettings>> = BTreeMap::new();
-        for (name, settings) in snapshot.list_indexes(None).await? {
-            let shown = IndexConfig::from_settings(settings.value).into_shown();
-            indexes.entry(name.user).or_default().insert(name.index, shown);
-        }
-        let view = |(name, record)| {
-            let indexes = indexes.remove(&name).unwrap_or_default();
-            UserView { name, record, indexes }
-        };
-        Ok(users.into_iter().map(view).collect())
+        let (users, settings) = (snapshot.list_users().await?, snapshot.list_indexes(None).await?);
+        // Anybody may create users, so there may be very many.
+        let joining = blocking::run(move || {
+            let mut indexes: BTreeMap<Arc<str>, BTreeMap<Arc<str>, IndexSettings>> = BTreeMap::new();
+            for (name, settings) in settings {
+                let shown = IndexConfig::from_settings(settings.value).into_shown();
+                indexes.entry(name.user).or_default().insert(name.index, shown);
+            }
+            let view = |(name, record)| {
+                let indexes = indexes.remove(&name).unwrap_or_default();
+                UserView { name, record, indexes }
+            };
+            users.into_iter().map(view).collect()
+        });
+        Ok(joining.await?)
     }
 
     /// One user with its indexes.

@@ -3,7 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
 
 use super::login::token_result;
 use crate::auth::password::{check_hash, check_salted_hash};
@@ -16,8 +17,14 @@ use crate::http::error::ApiError;
 /// `GET /`
 pub(in crate::http) async fn list(call: &Call) -> Result<HttpResponse, ApiError> {
     let users = call.registry().list_users().await?;
-    let users: Map<String, Value> = users.iter().map(|user| (user.name.to_string(), render(user))).collect();
-    Ok(envelope::result(StatusCode::OK, "list:userconfig", users.into()))
+    // With the settings of all indexes they may have many megabytes.
+    let rendering = spawn_blocking(move || {
+        let users: Map<String, Value> =
+            users.iter().map(|user| (user.name.to_string(), render(user))).collect();
+        envelope::render(&json!({"result": users, "type": "list:userconfig"}))
+    });
+    let body = rendering.await.map_err(ApiError::internal)?;
+    Ok(envelope::respond(StatusCode::OK, body))
 }
 
 /// `GET /{user}`
