@@ -29,7 +29,7 @@ pub struct LimitOptions {
     /// Most bases of an index.
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub max_index_bases: usize,
-    /// Longest settings of an index, in bytes of JSON.
+    /// Longest settings of an index or of a user, in bytes of JSON.
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     pub max_index_settings_size: usize,
     /// Most fields in an upload form.
@@ -193,7 +193,7 @@ impl LimitOptions {
         RegistryLimits {
             commit_attempts: self.commit_attempts,
             index_bases: self.max_index_bases,
-            index_settings: self.max_index_settings_size,
+            settings: self.max_index_settings_size,
             archive: self.archive(),
             parallel_uploads: self.parallel_uploads.max(1),
             kept_files: self.large_project_files,

@@ -144,7 +144,7 @@ impl Registry {
 
     /// Everything that is shown for an index reads its settings and walks over its bases, so neither may grow at will.
     fn check_size(&self, config: &IndexConfig) -> Result<(), ConfigError> {
-        let (bases, length) = (self.limits.index_bases, self.limits.index_settings);
+        let (bases, length) = (self.limits.index_bases, self.limits.settings);
         if config.base_specs().nth(bases).is_some() {
             return Err(ConfigError::TooManyBases(bases));
         }

@@ -27,8 +27,8 @@ pub struct RegistryLimits {
     pub commit_attempts: usize,
     /// How many bases an index may have.
     pub index_bases: usize,
-    /// How long the settings of an index may be, in bytes of JSON.
-    pub index_settings: usize,
+    /// How long the settings of an index or of a user may be, in bytes of JSON.
+    pub settings: usize,
     /// What uploaded archives may have inside.
     pub archive: ArchiveLimits,
     /// How many uploads are stored at once, once they have arrived; further ones wait. At least one.
@@ -42,7 +42,7 @@ impl Default for RegistryLimits {
         Self {
             commit_attempts: 200,
             index_bases: 200,
-            index_settings: 65_536,
+            settings: 65_536,
             archive: ArchiveLimits::default(),
             parallel_uploads: 64,
             kept_files: 50_000,

@@ -51,6 +51,9 @@ pub enum UserError {
     /// There are keys that a user does not have.
     #[error("Unknown keys in user config: {0}")]
     UnknownKeys(String),
+    /// The attributes are longer than they may be.
+    #[error("the user configuration is longer than {0} bytes")]
+    TooLong(usize),
     /// The user has an index that must not be deleted.
     #[error("user {user} has non-volatile index: {index}")]
     NonVolatileIndex {
@@ -193,6 +196,7 @@ impl Registry {
         let now = self.clock.now();
         let mut record = UserRecord::new(now);
         set_attributes(&mut record, values);
+        self.check_attributes(&record)?;
         set_password(&mut record, &password);
         let name: Arc<str> = name.into();
         self.change(async |snapshot| {
@@ -205,6 +209,15 @@ impl Registry {
             Ok(Decision::write(change, ()))
         })
         .await
+    }
+
+    /// Whoever asks for all users gets the attributes of each, so they may not grow at will.
+    fn check_attributes(&self, record: &UserRecord) -> Result<(), UserError> {
+        let length = self.limits.settings;
+        if Value::Object(record.attributes.clone()).to_string().len() > length {
+            return Err(UserError::TooLong(length));
+        }
+        Ok(())
     }
 
     /// Whether the caller may change these keys of a user: `password` alone needs less than anything else.
@@ -242,6 +255,9 @@ impl Registry {
             let user = snapshot.get_user(name).await?.ok_or_else(|| unknown(name))?;
             let mut record = user.value.clone();
             set_attributes(&mut record, values);
+            if record.attributes != user.value.attributes {
+                self.check_attributes(&record)?;
+            }
             set_password(&mut record, &password);
             if record == user.value {
                 return Ok(Decision::keep(()));

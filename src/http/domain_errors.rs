@@ -66,7 +66,9 @@ impl From<UserError> for ApiError {
             | UserError::NonVolatileIndex { .. } => Self::message(StatusCode::FORBIDDEN, error),
             UserError::Exists => Self::message(StatusCode::CONFLICT, error),
             UserError::Unknown(_) => Self::abort(StatusCode::NOT_FOUND, error),
-            UserError::Name(_) | UserError::UnknownKeys(_) => Self::message(StatusCode::BAD_REQUEST, error),
+            UserError::Name(_) | UserError::UnknownKeys(_) | UserError::TooLong(_) => {
+                Self::message(StatusCode::BAD_REQUEST, error)
+            }
             UserError::Storage(error) => error.into(),
         }
     }

@@ -124,6 +124,22 @@ async fn all_users_are_listed_with_their_indexes() {
     assert!(!listed.to_string().contains("argon2"), "{listed}");
 }
 
+#[actix_web::test]
+async fn settings_of_users_have_a_bound() {
+    let server = TestServer::with_dev().start().await;
+    let (alice, half, whole) = (server.alice(), "x".repeat(40_000), "x".repeat(70_000));
+    let text = "the user configuration is longer than 65536 bytes";
+    let refused = server.anonymous().put("carol", json!({"password": "p", "title": whole})).await;
+    assert_eq!(refused.expect(400).message(), text);
+    server.anonymous().get_json("carol").await.expect(404);
+    alice.patch("alice", json!({"title": half})).await.expect(200);
+    let refused = alice.patch("alice", json!({"description": half})).await;
+    assert_eq!(refused.expect(400).message(), text);
+    alice.patch("alice", json!({"title": "", "description": half})).await.expect(200);
+    let shown = server.anonymous().get_json("alice").await.result();
+    assert_eq!((&shown["title"], &shown["description"]), (&json!(null), &json!(half)));
+}
+
 /// devpi-server up to version 4 kept SHA-256 of a salt and the password.
 #[actix_web::test]
 async fn a_hash_of_an_old_release_is_good_for_a_login_and_then_renewed() {
