@@ -17,6 +17,7 @@ use super::python;
 use super::registry::{Decision, Registry};
 use super::release::ReleaseLink;
 use super::tox_result::tox_result_path;
+use super::upload_form::{MetadataError, check_reachable};
 use crate::mirror::{FetchError, Mirror, UpstreamError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
@@ -41,6 +42,9 @@ pub enum PushError {
     /// The release has no files, or none of those that were to be pushed.
     #[error("no release/files found for {0}")]
     NoFiles(PushedRelease),
+    /// The version is none that a release of the target may have.
+    #[error("invalid metadata: {0}")]
+    Metadata(#[from] MetadataError),
     /// The caller may not upload to the target.
     #[error("user {user} cannot upload to {target}")]
     Forbidden {
@@ -201,6 +205,8 @@ impl Registry {
     ) -> Result<Vec<Pushed>, PushError> {
         let (source, release) = (found.index.clone(), found.release.clone());
         self.require_target(self.meta.snapshot().await?.as_mut(), caller, target).await?;
+        // Mirrors, and data that came from elsewhere, have all kinds.
+        check_reachable(&release.version)?;
         self.fetch_push_source(found).await?;
         self.change(async |snapshot| {
             let source = self.read_source(snapshot, &source, &release).await?.select(files)?;

@@ -106,6 +106,9 @@ pub enum MetadataError {
     /// The version has characters that do not go into a URL.
     #[error("Invalid package name or version (URL safety)")]
     UrlSafety,
+    /// The version names a directory.
+    #[error("version '{0}' would vanish from URLs")]
+    Directory(Arc<str>),
 }
 
 /// The fields of an upload form.
@@ -137,6 +140,7 @@ impl NewRelease {
     /// The release with these metadata, if name and version are good.
     pub(super) fn new(metadata: ReleaseMetadata) -> Result<Self, MetadataError> {
         let (project, version) = check_metadata(&metadata)?;
+        check_reachable(&version)?;
         Ok(Self { project, version, metadata })
     }
 
@@ -172,7 +176,15 @@ pub(super) fn check_form(form: &UploadForm, file_name: &str) -> Result<NewReleas
     Ok(release)
 }
 
-/// The project and the version that metadata name, if both are good for an upload.
+/// Refuses versions to which no URL leads. Data that came from elsewhere may have them.
+pub(super) fn check_reachable(version: &Arc<str>) -> Result<(), MetadataError> {
+    if matches!(&**version, "." | "..") {
+        return Err(MetadataError::Directory(Arc::clone(version)));
+    }
+    Ok(())
+}
+
+/// The project and the version that metadata name, if both can be kept.
 pub fn check_metadata(metadata: &ReleaseMetadata) -> Result<(ProjectName, Arc<str>), MetadataError> {
     let (name, version) = (metadata.text("name"), metadata.text("version"));
     if name.is_empty() {
@@ -255,6 +267,8 @@ mod tests {
             ("", "1.0", "x-1.0.zip", "invalid metadata: Missing required field \"name\""),
             ("x", "1<2", "x-1<2.zip", "invalid metadata: Invalid package name or version (URL safety)"),
             ("x", "1/0", "x-1/0.zip", "invalid metadata: Invalid package name or version (URL safety)"),
+            ("x", "..", "x-..zip", "invalid metadata: version '..' would vanish from URLs"),
+            ("x", ".", "x-.zip", "invalid metadata: version '.' would vanish from URLs"),
             ("x", "1.0", "../x-1.0.zip", "filename '../x-1.0.zip' does not match project name 'x'"),
         ] {
             let error = check_form(&form(&[("name", name), ("version", version)]), file).err().unwrap();

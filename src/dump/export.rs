@@ -3,6 +3,7 @@
 //! All of a dump is one snapshot. The list is written while the stores are read: index by index, project by project.
 
 mod entries;
+mod places;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::entries::FileToDump;
+use self::places::Places;
 use super::import::LIST;
 use crate::ascii_json;
 use crate::domain::index_config::{IndexConfig, IndexKind};
@@ -104,6 +106,7 @@ pub async fn export(
         options,
         report,
         list: List::create(&list).map_err(|cause| ExportError::Unwritable { path: list.clone(), cause })?,
+        places: Places::new(directory.clone()),
         summary: ExportSummary::default(),
     };
     exporter.run(snapshot).await?;
@@ -118,6 +121,7 @@ struct Exporter<'a> {
     options: &'a ExportOptions,
     report: &'a Report,
     list: List,
+    places: Places,
     summary: ExportSummary,
 }
 
@@ -200,7 +204,8 @@ impl Exporter<'_> {
         self.write(List::end_array)
     }
 
-    async fn dump_files(&mut self, all: Vec<FileToDump>) -> Result<(), ExportError> {
+    async fn dump_files(&mut self, mut all: Vec<FileToDump>) -> Result<(), ExportError> {
+        self.places.settle(&mut all);
         let copied = stream::iter(&all).map(|file| self.dump_file(&file.relpath, file.sha256));
         let outcomes: Vec<Result<(), ExportError>> = copied.buffered(WINDOW).boxed_local().collect().await;
         outcomes.into_iter().collect::<Result<(), ExportError>>()?;

@@ -166,7 +166,9 @@ impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         match error {
             PushError::UnknownIndex(_) => Self::abort(StatusCode::NOT_FOUND, error),
-            PushError::UnknownRelease { .. } => Self::message(StatusCode::BAD_REQUEST, error),
+            PushError::UnknownRelease { .. } | PushError::Metadata(_) => {
+                Self::message(StatusCode::BAD_REQUEST, error)
+            }
             PushError::NoFiles(_) => Self::message(StatusCode::NOT_FOUND, error),
             // devpi answers 401 here, without asking for credentials: the judge's scenario `push`.
             PushError::Forbidden { .. } => Self::message(StatusCode::UNAUTHORIZED, error),

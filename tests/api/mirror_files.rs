@@ -443,6 +443,7 @@ async fn a_release_of_a_mirror_can_be_pushed() {
         upstream.put_file("demo-1.0.zip", Reply::ok("content")),
         upstream.put_file(&wheel.file_name, Reply::ok(wheel.content.clone())),
         upstream.put_file("demo-0.9.zip", Reply::status(404)),
+        upstream.put_file("demo-...zip", Reply::ok("content")),
     ];
     entries[0]["requires-python"] = ">=3.8".into();
     let server = mirror(&upstream, &entries).await;
@@ -466,6 +467,8 @@ async fn a_release_of_a_mirror_can_be_pushed() {
     server.anonymous().get(&format!("{path}.metadata")).await.expect(200);
     assert!(push(&root, "0.9").await.expect(502).message().starts_with("error 404 getting"));
     push(&root, "7.0").await.expect(400);
+    let answer = push(&root, "..").await;
+    assert_eq!(answer.expect(400).message(), "invalid metadata: version '..' would vanish from URLs");
     server.settled().await;
 }
 

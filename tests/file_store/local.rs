@@ -30,6 +30,7 @@ pub(crate) async fn local_files_are_taken_and_given(place: &dyn Place) {
         assert_there(store.as_ref(), content).await;
         assert!(store.give_local(&sha256, &target, way).await.unwrap());
         assert_eq!(fs::read_to_string(&target).unwrap(), content);
+        assert!(store.give_local(&sha256, &target, way).await.is_err(), "what is there is not touched");
         // Whoever changes a copy changes only that.
         fs::remove_file(&source).unwrap();
         assert_there(store.as_ref(), content).await;

@@ -24,6 +24,23 @@ pub(super) struct FileToDump {
     pub(super) entry: Value,
 }
 
+impl FileToDump {
+    /// Gives the file another place. Where the last part of that is not its name any more, the list says what is.
+    pub(super) fn move_to(&mut self, relpath: String) {
+        let name = last_part(&self.relpath);
+        if last_part(&relpath) != name {
+            self.entry["filename"] = name.into();
+        }
+        self.entry["relpath"] = relpath.as_str().into();
+        self.relpath = relpath;
+    }
+}
+
+/// What follows the last slash.
+pub(super) fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 /// The files of a project of a stage: distributions first, then results of test runs, then documentation.
 pub(super) fn of_project(index: &IndexName, links: Vec<Stored<Link>>) -> Vec<FileToDump> {
     let order = |link: &Stored<Link>| match link.value.relation {

@@ -81,6 +81,10 @@ pub(super) struct FileOfDump {
     pub(super) version: Option<String>,
     #[serde(default)]
     pub(super) relpath: String,
+    /// Its name, where that is not the last part of `relpath`: only our own export writes this, for names that are too
+    /// long.
+    #[serde(default)]
+    pub(super) filename: Option<String>,
     #[serde(default)]
     pub(super) entrymapping: Map<String, Value>,
     #[serde(default)]

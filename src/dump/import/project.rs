@@ -136,9 +136,13 @@ impl ProjectOfDump<'_> {
         let relation = Relation::parse(&file.kind)
             .ok_or_else(|| odd(&format!("files of the type '{}' are unknown", file.kind)))?;
         let is_below = Path::new(&file.relpath).components().all(|part| matches!(part, Component::Normal(_)));
-        let name = file.relpath.rsplit('/').next().unwrap_or_default();
-        if !is_below || name.is_empty() {
+        let last_part = file.relpath.rsplit('/').next().unwrap_or_default();
+        if !is_below || last_part.is_empty() {
             return Err(odd("the path leaves the dump"));
+        }
+        let name = file.filename.as_deref().unwrap_or(last_part);
+        if name.contains('/') || matches!(name, "" | "." | "..") {
+            return Err(odd(&format!("'{name}' is no name for a file")));
         }
         let mut entry = FileEntry::read(&file.entrymapping);
         if relation == Relation::ToxResult && is_hash_of_directory(&entry, &file.relpath) {

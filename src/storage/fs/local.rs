@@ -59,10 +59,13 @@ fn copy(source: &Path, target: &mut File) -> Result<(), StorageError> {
     }
 }
 
-/// Gives a content out as a new file. Whether it is there.
+/// Gives a content out as a new file, of which there must be none yet. Whether the content is there.
 pub(super) fn give(source: &Path, target: &Path, way: Transfer) -> io::Result<bool> {
     if !source.exists() {
         return Ok(false);
+    }
+    if target.exists() {
+        return Err(ErrorKind::AlreadyExists.into());
     }
     if way == Transfer::Link && link(source, target)? {
         return Ok(true);

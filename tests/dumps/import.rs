@@ -3,26 +3,18 @@
 use std::fs;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::json;
 use wheelhouse::archive::Limits;
-use wheelhouse::dump::import::{Import, ImportError, ImportOptions, read_list};
+use wheelhouse::dump::import::{Import, ImportError, read_list};
 use wheelhouse::dump::intake::{Damaged, Intake};
-use wheelhouse::report::{Listener, Problem, Report};
+use wheelhouse::report::Report;
 use wheelhouse::storage::files::Transfer;
 use wheelhouse::storage::fs::{DirectoryLimits, DirectoryStore};
 use wheelhouse::storage::meta::MetaStore;
-use wheelhouse::storage::model::{FileState, IndexName, UserRecord};
+use wheelhouse::storage::model::{FileState, IndexName};
 use wheelhouse::storage::sqlite::{SqliteLimits, SqliteStore};
 
-/// Does not listen.
-struct Deaf;
-
-impl Listener for Deaf {
-    fn line(&self, _: &str) {}
-    fn problem(&self, _: &Problem) {}
-    fn progress(&self, _: u64, _: u64) {}
-}
+use crate::support::{Deaf, import_options};
 
 #[tokio::test]
 async fn a_failing_store_is_no_damaged_file() {
@@ -44,14 +36,7 @@ async fn a_failing_store_is_no_damaged_file() {
         }}
     });
     fs::write(dump.join("dataindex.json"), list.to_string()).unwrap();
-    let options = ImportOptions {
-        directory: dump,
-        skipped_types: Vec::new(),
-        damaged: Damaged::Skip,
-        root: UserRecord::new(Timestamp::UNIX_EPOCH),
-        root_pypi: None,
-        now: Timestamp::UNIX_EPOCH,
-    };
+    let options = import_options(&dump, Damaged::Skip);
     for (name, exists) in [("broken", false), ("sound", true)] {
         let place = directory.path().join(name);
         let limits = DirectoryLimits::default();
