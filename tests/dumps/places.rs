@@ -85,6 +85,16 @@ async fn documentation_of_two_projects_may_be_called_alike() {
 }
 
 #[tokio::test]
+async fn a_distribution_may_be_called_like_documentation() {
+    let (place, index) = (Place::new(), IndexName::new("alice", "dev"));
+    place.add_index(&index, json!({"type": "stage"})).await;
+    for relation in [Relation::ReleaseFile, Relation::DocZip] {
+        place.add_file(&index, relation, ("demo", "1.0", "demo-1.0.doc.zip"), None).await;
+    }
+    goes_round(&place, &index, &["alice/dev/demo/1.0/demo-1.0.doc.zip", "alice/dev/demo-1.0.doc.zip"]).await;
+}
+
+#[tokio::test]
 async fn a_mirror_may_have_two_files_of_a_name() {
     let (place, index) = (Place::new(), IndexName::new("root", "up"));
     place.add_index(&index, json!({"type": "mirror", "mirror_url": "http://upstream.example/"})).await;

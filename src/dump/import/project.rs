@@ -252,7 +252,10 @@ impl ProjectOfDump<'_> {
                 StoredPath::for_upload(&self.index, &tested.sha256, &file_name)
             }
         };
-        if links.iter().any(|link| link.version == *version && link.file_name == file_name) {
+        let has_place = |link: &Link| {
+            link.version == *version && link.relation == *relation && link.file_name == file_name
+        };
+        if links.iter().any(has_place) {
             report.warn(format!("{}: there are two files of this name, the first counts", file.file.relpath));
             return None;
         }
