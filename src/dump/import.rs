@@ -201,7 +201,7 @@ async fn import_project(
     project: ProjectOfDump<'_>,
 ) -> Result<u64, ImportError> {
     let mut change = ChangeSet::new(None, options.now);
-    let files = project.import(options, intake, report, &mut change).await?;
+    let files = project.import(options, intake, store, report, &mut change).await?;
     if !change.operations.is_empty() {
         commit(store, change).await?;
     }

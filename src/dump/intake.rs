@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 
+use super::documents::Documents;
 use super::serverdir::files::{OldFile, read_row};
 use crate::archive::{self, Limits};
 use crate::pep::digest::{NamedHasher, Sha256};
@@ -43,18 +44,25 @@ impl Damaged {
 }
 
 /// A content that was taken in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Taken {
     /// Its hash, which is its key in the store.
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
-    /// The core metadata of a wheel, with their hash.
-    pub core_metadata: Option<CoreMetadata>,
+    /// The hash of a wheel's core metadata.
+    pub core_metadata: Option<Sha256>,
+}
+
+/// A content that was taken in, with the core metadata of a wheel as they are.
+struct Content {
+    sha256: Sha256,
+    size: u64,
+    core_metadata: Option<CoreMetadata>,
 }
 
 /// The core metadata of a wheel, byte for byte, and their hash.
-pub type CoreMetadata = (Sha256, Vec<u8>);
+type CoreMetadata = (Sha256, Vec<u8>);
 
 /// Why a content was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +111,7 @@ impl Intake {
         Self { files, way, archive, permits: Arc::new(Semaphore::new(parallel.max(1))) }
     }
 
-    /// Takes in a content called `name` of which these hashes are said.
+    /// Takes in a content called `name` of which these hashes are said, and what is in it with the documents.
     ///
     /// One that is in the store already under the SHA-256 that is said is not read again: the store has only what was
     /// verified, so an interrupted run goes on where it was, and what is in several indexes is read once.
@@ -112,10 +120,25 @@ impl Intake {
         source: OldFile,
         name: &str,
         hashes: &[(Arc<str>, Arc<str>)],
+        documents: &Documents<'_>,
     ) -> Result<Taken, IntakeError> {
         let _permit = self.permits.acquire().await.map_err(|_| StorageError::Closed)?;
-        if let Some(taken) = self.find_taken(&source, name, hashes).await? {
-            return Ok(taken);
+        let Content { sha256, size, core_metadata } = self.take_content(source, name, hashes).await?;
+        let taken = Taken { sha256, size, core_metadata: core_metadata.as_ref().map(|(sha256, _)| *sha256) };
+        if let Some((sha256, body)) = core_metadata {
+            documents.put(sha256, body).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn take_content(
+        &self,
+        source: OldFile,
+        name: &str,
+        hashes: &[(Arc<str>, Arc<str>)],
+    ) -> Result<Content, IntakeError> {
+        if let Some(content) = self.find_taken(&source, name, hashes).await? {
+            return Ok(content);
         }
         match source {
             OldFile::Path(path) => self.take_path(path, name, hashes).await,
@@ -128,7 +151,7 @@ impl Intake {
         source: &OldFile,
         name: &str,
         hashes: &[(Arc<str>, Arc<str>)],
-    ) -> Result<Option<Taken>, IntakeError> {
+    ) -> Result<Option<Content>, IntakeError> {
         let Some(files) = &self.files else { return Ok(None) };
         let said = hashes.iter().find(|(algorithm, _)| &**algorithm == "sha256");
         let Some(sha256) = said.and_then(|(_, value)| value.parse().ok()) else { return Ok(None) };
@@ -143,13 +166,13 @@ impl Intake {
                         return Ok(None);
                     }
                     let core_metadata = core_metadata(&path, &name, &limits)?;
-                    Ok(Some(Taken { sha256, size, core_metadata }))
+                    Ok(Some(Content { sha256, size, core_metadata }))
                 });
                 reading.await.map_err(StorageError::from)?.map_err(IntakeError::Unreadable)
             }
             // Taken out of the row anew: such data are rare.
             OldFile::Row { .. } if filename::is_wheel(name) => Ok(None),
-            OldFile::Row { .. } => Ok(Some(Taken { sha256, size, core_metadata: None })),
+            OldFile::Row { .. } => Ok(Some(Content { sha256, size, core_metadata: None })),
         }
     }
 
@@ -158,7 +181,7 @@ impl Intake {
         path: PathBuf,
         name: &str,
         hashes: &[(Arc<str>, Arc<str>)],
-    ) -> Result<Taken, IntakeError> {
+    ) -> Result<Content, IntakeError> {
         let (hashes, limits, name, source) = (hashes.to_vec(), self.archive, name.to_owned(), path.clone());
         let reading = spawn_blocking(move || {
             let mut hasher = Hasher::new(&hashes);
@@ -172,13 +195,13 @@ impl Intake {
             }
             let (sha256, size) = hasher.finish(&hashes)?;
             let core_metadata = core_metadata(&source, &name, &limits).map_err(IntakeError::Unreadable)?;
-            Ok::<_, IntakeError>(Taken { sha256, size, core_metadata })
+            Ok::<_, IntakeError>(Content { sha256, size, core_metadata })
         });
-        let taken = reading.await.map_err(StorageError::from)??;
+        let content = reading.await.map_err(StorageError::from)??;
         if let Some(files) = &self.files {
-            files.take_local(&path, &taken.sha256, self.way).await?;
+            files.take_local(&path, &content.sha256, self.way).await?;
         }
-        Ok(taken)
+        Ok(content)
     }
 
     async fn take_row(
@@ -187,7 +210,7 @@ impl Intake {
         id: i64,
         name: &str,
         hashes: &[(Arc<str>, Arc<str>)],
-    ) -> Result<Taken, IntakeError> {
+    ) -> Result<Content, IntakeError> {
         let hashes = hashes.to_vec();
         let Some(files) = &self.files else {
             let judging = spawn_blocking(move || {
@@ -200,7 +223,7 @@ impl Intake {
                 hasher.finish(&hashes)
             });
             let (sha256, size) = judging.await.map_err(StorageError::from)??;
-            return Ok(Taken { sha256, size, core_metadata: None });
+            return Ok(Content { sha256, size, core_metadata: None });
         };
         let (sender, mut pieces) = mpsc::channel(PIECES_UNDER_WAY);
         let judged = hashes.clone();
@@ -226,7 +249,7 @@ impl Intake {
         });
         let (received, core_metadata) = inspecting.await.map_err(StorageError::from)??;
         received.keep(&AllNamed).await?.confirm().await?;
-        Ok(Taken { sha256, size, core_metadata })
+        Ok(Content { sha256, size, core_metadata })
     }
 }
 

@@ -16,11 +16,11 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::walk::{Fetched, FileOfRelease, Unit, Walk};
+use super::documents::Documents;
 use super::intake::{Damaged, Intake, Taken};
 use super::records::FileEntry;
 use super::serverdir::OldState;
 use super::serverdir::files::OldFile;
-use crate::pep::digest::Sha256;
 use crate::report::Report;
 use crate::storage::StorageError;
 use crate::storage::meta::{MetaStore, Operation, Record};
@@ -69,7 +69,7 @@ pub async fn take_over(
     let (sender, mut units) = mpsc::channel(WINDOW);
     let walk = Walk::new(state, sender, Arc::clone(&report));
     let walking = spawn_blocking(move || walk.run());
-    let worker = Worker { intake, damaged, report };
+    let worker = Worker { intake, store: store.as_deref(), damaged, report };
     let mut summary = Summary::default();
     let stored = {
         let processed = stream_of(|context| units.poll_recv(context)).map(|unit| worker.process(unit));
@@ -116,28 +116,34 @@ async fn put(store: Option<&dyn MetaStore>, records: Vec<Record>) -> Result<(), 
 }
 
 /// Makes records of units.
-struct Worker {
+struct Worker<'a> {
     intake: Intake,
+    store: Option<&'a dyn MetaStore>,
     damaged: Damaged,
     report: Arc<Report>,
 }
 
-impl Worker {
+impl Worker<'_> {
     async fn process(&self, unit: Unit) -> Result<Processed, StorageError> {
         let mut processed = Processed::default();
+        let documents = Documents::new(self.store);
         match unit {
             Unit::Records(records) => processed.records = records,
             Unit::Release { index, release, files } => {
                 processed.records.push(release);
-                let all = files.into_iter().map(|file| self.take_release_file(file));
-                for (link, serial, taken) in try_join_all(all).await?.into_iter().flatten() {
+                let all = files.into_iter().map(|file| self.take_release_file(file, &documents));
+                let all = try_join_all(all).await?;
+                processed.add_documents(documents);
+                for (link, serial, taken) in all.into_iter().flatten() {
                     processed.add_link(&index, link, serial, taken);
                 }
             }
             Unit::MirrorProject { records, files } => {
                 processed.records = records;
-                let all = files.into_iter().map(|file| self.take_fetched(file));
-                for (file, taken) in try_join_all(all).await?.into_iter().flatten() {
+                let all = files.into_iter().map(|file| self.take_fetched(file, &documents));
+                let all = try_join_all(all).await?;
+                processed.add_documents(documents);
+                for (file, taken) in all.into_iter().flatten() {
                     processed.add_fetched(file, taken);
                 }
             }
@@ -148,9 +154,10 @@ impl Worker {
     async fn take_release_file(
         &self,
         file: FileOfRelease,
+        documents: &Documents<'_>,
     ) -> Result<Option<(Link, Serial, Taken)>, StorageError> {
         let FileOfRelease { link, serial, source, entry } = file;
-        Ok(match self.take(&link.path, source, &entry).await? {
+        Ok(match self.take(&link.path, source, &entry, documents).await? {
             Ok(taken) => Some((Link { sha256: taken.sha256, size: taken.size, ..link }, serial, taken)),
             Err(damage) if self.damaged == Damaged::Skip => {
                 self.report.warn(format!("{damage} It is left out."));
@@ -164,8 +171,12 @@ impl Worker {
     }
 
     /// A file of a mirror that is not whole is as good as one that was never fetched.
-    async fn take_fetched(&self, file: Fetched) -> Result<Option<(Fetched, Taken)>, StorageError> {
-        Ok(match self.take(&file.path, file.source.clone(), &file.entry).await? {
+    async fn take_fetched(
+        &self,
+        file: Fetched,
+        documents: &Documents<'_>,
+    ) -> Result<Option<(Fetched, Taken)>, StorageError> {
+        Ok(match self.take(&file.path, file.source.clone(), &file.entry, documents).await? {
             Ok(taken) => Some((file, taken)),
             Err(damage) => {
                 let what_follows = "It will be fetched from the upstream when it is asked for.";
@@ -181,10 +192,11 @@ impl Worker {
         path: &StoredPath,
         source: Option<OldFile>,
         entry: &FileEntry,
+        documents: &Documents<'_>,
     ) -> Result<Result<Taken, String>, StorageError> {
         self.report.advance(1);
         let Some(source) = source else { return Ok(Err(format!("The file for {path} is missing."))) };
-        match self.intake.take(source, path.file_name(), &entry.hashes).await {
+        match self.intake.take(source, path.file_name(), &entry.hashes, documents).await {
             Ok(taken) => Ok(Ok(taken)),
             Err(error) => Ok(Err(format!("{path}: {}.", error.damage()?))),
         }
@@ -194,7 +206,7 @@ impl Worker {
 impl Processed {
     fn add_link(&mut self, index: &IndexName, link: Link, serial: Serial, taken: Taken) {
         self.count(&taken);
-        let link = Link { core_metadata: self.add_document(serial, taken), ..link };
+        let link = Link { core_metadata: taken.core_metadata, ..link };
         self.add(serial, Operation::AddLink(index.clone(), Box::new(link)));
     }
 
@@ -202,14 +214,13 @@ impl Processed {
         self.count(&taken);
         let content = FetchedContent { sha256: taken.sha256, size: taken.size, modified: file.modified };
         let Fetched { index, project, path, serial, .. } = file;
-        let part = FetchedPart::Content(content, self.add_document(serial, taken));
+        let part = FetchedPart::Content(content, taken.core_metadata);
         self.add(serial, Operation::PutFetched { index, project, path, part });
     }
 
-    fn add_document(&mut self, serial: Serial, taken: Taken) -> Option<Sha256> {
-        let (sha256, body) = taken.core_metadata?;
-        self.add(serial, Operation::PutDocument(sha256, body));
-        Some(sha256)
+    fn add_documents(&mut self, documents: Documents<'_>) {
+        // They have no serial.
+        documents.into_operations().into_iter().for_each(|operation| self.add(Serial(0), operation));
     }
 
     fn add(&mut self, serial: Serial, operation: Operation) {

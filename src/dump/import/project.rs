@@ -15,6 +15,7 @@ use crate::domain::docs::docs_file_name;
 use crate::domain::history;
 use crate::domain::index_config::{IndexConfig, IndexKind};
 use crate::domain::upload_form::check_metadata;
+use crate::dump::documents::Documents;
 use crate::dump::intake::{Damaged, Intake, Taken};
 use crate::dump::records::{FileEntry, listed_file, put_page};
 use crate::dump::serverdir::files::OldFile;
@@ -23,7 +24,7 @@ use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::report::Report;
 use crate::storage::StorageError;
-use crate::storage::meta::{ChangeSet, ExistingMetadata, Operation};
+use crate::storage::meta::{ChangeSet, ExistingMetadata, MetaStore, Operation};
 use crate::storage::mirrored::{FetchedContent, FetchedPart, MirrorPage};
 use crate::storage::model::{IndexName, Link, Relation, StoredPath};
 
@@ -57,13 +58,16 @@ impl ProjectOfDump<'_> {
         mut self,
         options: &ImportOptions,
         intake: &Intake,
+        store: &dyn MetaStore,
         report: &Report,
         change: &mut ChangeSet,
     ) -> Result<u64, ImportError> {
         let releases = self.read_releases(report);
         let files = std::mem::take(&mut self.files);
-        let all = files.into_iter().map(|file| self.take(options, intake, report, file));
+        let documents = Documents::new(Some(store));
+        let all = files.into_iter().map(|file| self.take(options, intake, &documents, report, file));
         let files: Vec<TakenFile> = try_join_all(all).await?.into_iter().flatten().collect();
+        change.operations.extend(documents.into_operations());
         let count = files.len() as u64;
         match self.config.kind() {
             IndexKind::Mirror => self.put_mirror(&releases, files, change),
@@ -101,10 +105,11 @@ impl ProjectOfDump<'_> {
         &self,
         options: &ImportOptions,
         intake: &Intake,
+        documents: &Documents<'_>,
         report: &Report,
         file: FileOfDump,
     ) -> Result<Option<TakenFile>, StorageError> {
-        let found = self.find(options, intake, &file).await;
+        let found = self.find(options, intake, documents, &file).await;
         report.advance(1);
         Ok(match found {
             Ok((relation, name, entry, taken)) => {
@@ -130,6 +135,7 @@ impl ProjectOfDump<'_> {
         &self,
         options: &ImportOptions,
         intake: &Intake,
+        documents: &Documents<'_>,
         file: &FileOfDump,
     ) -> Result<(Relation, Arc<str>, FileEntry, Taken), Unusable> {
         let odd = |what: &str| Unusable::Odd(format!("{}: {what}", file.relpath));
@@ -154,7 +160,7 @@ impl ProjectOfDump<'_> {
             return Err(Unusable::Damaged(format!("The file at {} is missing.", path.display())));
         }
         let name: Arc<str> = name.into();
-        match intake.take(OldFile::Path(path.clone()), &name, &entry.hashes).await {
+        match intake.take(OldFile::Path(path.clone()), &name, &entry.hashes, documents).await {
             Ok(taken) => Ok((relation, name, entry, taken)),
             Err(error) => Err(Unusable::Damaged(format!("{}: {}", path.display(), error.damage()?))),
         }
@@ -211,9 +217,6 @@ impl ProjectOfDump<'_> {
                 continue;
             }
             let Some(link) = self.link(options, &file, &links, report) else { continue };
-            if let Some((sha256, body)) = file.taken.core_metadata {
-                change.operations.push(Operation::PutDocument(sha256, body));
-            }
             links.push(link.clone());
             change.operations.push(Operation::AddLink(self.index.clone(), Box::new(link)));
         }
@@ -273,7 +276,7 @@ impl ProjectOfDump<'_> {
             sha256: taken.sha256,
             size: taken.size,
             uploaded_at,
-            core_metadata: taken.core_metadata.as_ref().map(|(sha256, _)| *sha256),
+            core_metadata: taken.core_metadata,
             log,
         })
     }
@@ -297,21 +300,17 @@ impl ProjectOfDump<'_> {
         let page = MirrorPage { files: listed.collect(), source, ..MirrorPage::default() };
         change.operations.push(put_page(&self.index, &self.name, page));
         for file in files {
-            let core_metadata = file.taken.core_metadata.as_ref().map(|(sha256, _)| *sha256);
             let content = FetchedContent {
                 sha256: file.taken.sha256,
                 size: file.taken.size,
                 modified: file.entry.last_modified.unwrap_or(Timestamp::UNIX_EPOCH),
             };
             let path = path_of(&file);
-            if let Some((sha256, body)) = file.taken.core_metadata {
-                change.operations.push(Operation::PutDocument(sha256, body));
-            }
             change.operations.push(Operation::PutFetched {
                 index: self.index.clone(),
                 project: self.name.clone(),
                 path,
-                part: FetchedPart::Content(content, core_metadata),
+                part: FetchedPart::Content(content, file.taken.core_metadata),
             });
         }
     }
