@@ -2,11 +2,12 @@
 //!
 //! After some failures in a row an upstream is left alone for a while, so that nobody waits for it; then one request
 //! finds out whether it is back. Each time it is not, the pause doubles. Requests that were sent before the pause and fail
-//! in it say nothing new: one short fault ends all that are under way.
+//! in it say nothing new: one short fault ends all that are under way. One that answers, but asks for a pause, gets it.
 
 use std::time::Duration;
 
 use dashmap::DashMap;
+use dashmap::mapref::one::RefMut;
 use tokio::time::Instant;
 
 /// Bounds of [`Breakers`].
@@ -37,6 +38,18 @@ struct Breaker {
     closed_until: Option<Instant>,
     /// Whether somebody was let through behind the pause who has not failed yet.
     is_probed: bool,
+    /// Until then the upstream wishes that nobody is let through.
+    rests_until: Option<Instant>,
+}
+
+impl Breaker {
+    fn new(first_pause: Duration) -> Self {
+        Self { failures: 0, pause: first_pause, closed_until: None, is_probed: false, rests_until: None }
+    }
+
+    fn is_resting(&self) -> bool {
+        self.rests_until.is_some_and(|end| Instant::now() < end)
+    }
 }
 
 impl Breakers {
@@ -48,6 +61,9 @@ impl Breakers {
     /// until as much time has passed again: not every request ends with an outcome.
     pub(super) fn admit(&self, origin: &str) -> bool {
         let Some(mut breaker) = self.breakers.get_mut(origin) else { return true };
+        if breaker.is_resting() {
+            return false;
+        }
         match breaker.closed_until {
             None => true,
             Some(end) if Instant::now() < end => false,
@@ -61,24 +77,22 @@ impl Breakers {
 
     /// The upstream answered something.
     pub(super) fn succeeded(&self, origin: &str) {
-        self.breakers.remove(origin);
+        self.breakers.remove_if(origin, |_, breaker| !breaker.is_resting());
+    }
+
+    /// The upstream answered that it wants a pause. It gets one, but no longer than others.
+    pub(super) fn rest(&self, origin: &str, pause: Duration) {
+        let mut breaker = self.of(origin);
+        breaker.rests_until = Some(Instant::now() + pause.min(self.limits.longest_pause));
     }
 
     /// The upstream could not be reached.
     pub(super) fn failed(&self, origin: &str) {
-        let BreakerLimits { failures, first_pause, longest_pause } = self.limits;
+        let BreakerLimits { failures, longest_pause, .. } = self.limits;
         if failures == 0 {
             return;
         }
-        if self.breakers.len() >= MAX_BREAKERS {
-            self.breakers.retain(|_, breaker| breaker.closed_until.is_some_and(|end| end > Instant::now()));
-        }
-        let mut breaker = self.breakers.entry(origin.to_owned()).or_insert_with(|| Breaker {
-            failures: 0,
-            pause: first_pause,
-            closed_until: None,
-            is_probed: false,
-        });
+        let mut breaker = self.of(origin);
         if breaker.closed_until.is_none() {
             breaker.failures += 1;
             if breaker.failures < failures {
@@ -91,6 +105,14 @@ impl Breakers {
             return;
         }
         breaker.closed_until = Some(Instant::now() + breaker.pause);
+    }
+
+    fn of(&self, origin: &str) -> RefMut<'_, String, Breaker> {
+        if self.breakers.len() >= MAX_BREAKERS {
+            let is_closed = |breaker: &Breaker| breaker.closed_until.is_some_and(|end| end > Instant::now());
+            self.breakers.retain(|_, breaker| is_closed(breaker) || breaker.is_resting());
+        }
+        self.breakers.entry(origin.to_owned()).or_insert_with(|| Breaker::new(self.limits.first_pause))
     }
 }
 
@@ -163,6 +185,20 @@ mod tests {
             advance(Duration::from_secs(1)).await;
             assert!(breakers.admit("a"));
             assert!(!breakers.admit("a"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_for_a_pause_gets_one_that_ends() {
+        let breakers = breakers();
+        for (wished, given) in [(2, 2), (3600, 3)] {
+            breakers.rest("a", Duration::from_secs(wished));
+            // Others that were under way.
+            breakers.succeeded("a");
+            assert!(!breakers.admit("a") && breakers.admit("b"));
+            advance(Duration::from_secs(given)).await;
+            assert!(breakers.admit("a") && breakers.admit("a"));
+            breakers.succeeded("a");
         }
     }
 

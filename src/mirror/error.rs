@@ -25,8 +25,10 @@ pub enum UpstreamError {
         /// Why.
         cause: Arc<str>,
     },
-    /// The upstream has been unreachable so often that it is left alone for a while.
-    #[error("-1 status on GET URL('{url}'), which is left alone for a while as it was unreachable")]
+    /// The upstream has been unreachable so often, or has asked for it, that it is left alone for a while.
+    #[error(
+        "-1 status on GET URL('{url}'), which is left alone for a while as it was unreachable or has too much to do"
+    )]
     Resting {
         /// What would have been asked for.
         url: Arc<str>,

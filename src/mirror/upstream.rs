@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -280,6 +280,9 @@ impl UpstreamClient {
         match request.send().await {
             Ok(response) => {
                 debug!(url = %shown(url), status = response.status().as_u16(), "asked an upstream");
+                if let Some(pause) = wished_pause(&response) {
+                    self.breakers.rest(&origin(url), pause);
+                }
                 Ok(response)
             }
             Err(error) => Err(unreachable(url, error)),
@@ -322,6 +325,18 @@ fn without_credentials(url: &Url) -> Url {
 /// Scheme, host and port.
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// For how long an upstream that has too much to do wishes to be left alone (RFC 9110, section 10.2.3).
+fn wished_pause(response: &Response) -> Option<Duration> {
+    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let wish = text(response.headers(), &RETRY_AFTER)?;
+    match wish.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(wish.trim()).ok()?.duration_since(SystemTime::now()).ok(),
+    }
 }
 
 /// A header's text, where it is one.

@@ -182,3 +182,22 @@ async fn more_of_a_wheels_end_than_was_asked_for_is_not_read() {
     let requests = upstream.requests(&format!("/files/{}", dist.file_name));
     assert!(!requests.last().unwrap().headers.contains_key("range"));
 }
+
+#[actix_web::test]
+async fn an_upstream_that_asks_for_a_pause_gets_it() {
+    let upstream = Upstream::start().await;
+    let limits = MirrorLimits { retry_pause: Duration::ZERO, ..MirrorLimits::default() };
+    let server = mirror(&upstream, 0, limits).await;
+    let anonymous = server.anonymous();
+    for (status, path) in [(429, "/simple/a/"), (503, "/simple/b/")] {
+        let name = path.split('/').nth(2).unwrap();
+        let page = format!("root/up/+simple/{name}/");
+        upstream.put(path, Reply::status(status).header("Retry-After", "1"));
+        anonymous.get_simple(&page).await.expect(502);
+        upstream.put(path, Reply::page(name, &[]));
+        anonymous.get_simple(&page).await.expect(502);
+        assert_eq!(upstream.requests(path).len(), 1, "{status}");
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        anonymous.get_simple(&page).await.expect(200);
+    }
+}
