@@ -6,8 +6,11 @@
 #   ./deploy.sh                further arguments are options of devpi-server, such as --outside-url https://…
 #
 # The server runs as a user of its own (devpi, uid 314), not as root. If a new directory, or one with data of this
-# server, is not writable for that user, its owner is changed with everything in it; a directory with other files is
+# server or of devpi-server, is not writable for that user, its owner is changed with everything in it; a directory with other files is
 # refused. That is done in a container, so this script needs no rights but those to use docker.
+#
+# Data of devpi-server, in that directory or in "server" below it, are taken over at the first start. DEVPI_PASSWORD must be
+# root's password there.
 #
 # With DOCKER=podman, podman is used. With sudo, keep the variables: DOCKER='sudo --preserve-env=DEVPI_PASSWORD docker'.
 set -euo pipefail
@@ -80,6 +83,10 @@ for ((second = 0; second < deadline; second++)); do
             "${docker[@]}" stop "$container" > /dev/null || true
             printf '%s\n' "$log" >&2
             fail "the server does not start, see above. The container was stopped."
+            ;;
+        *"taking over the data"*)
+            # That takes as long as it takes.
+            deadline=$((second + 60))
             ;;
     esac
     sleep 1

@@ -15,37 +15,40 @@ fail() {
     exit 1
 }
 
-# The data of a Python devpi-server, where its containers keep it; it must not be mistaken for an empty volume.
-refuse_foreign_data() {
-    for directory in /data /data/server; do
-        if [ -e "$directory/.serverversion" ]; then
-            fail "$directory contains data of the Python devpi-server, which this server can't take over yet." \
-                "Nothing was changed. Use another directory or volume as /data."
-        fi
-    done
+# Whether there is data in a directory, of this server or of devpi-server.
+has_data() {
+    [ -e "$1/wheelhouse.sqlite" ] || [ -e "$1/.serverversion" ]
 }
+
+# Containers of devpi-server often have their data in a directory below. Those are taken over where they lie, and stay there.
+serverdir=/data
+if ! has_data /data && has_data /data/server; then
+    serverdir=/data/server
+fi
 
 # Whether the server's user may read and write what is there.
 usable() {
     setpriv --reuid "$user" --regid "$user" --clear-groups sh -c '
-        cd /data && [ -r . ] && [ -w . ] && { [ ! -e wheelhouse.sqlite ] || [ -w wheelhouse.sqlite ]; }
-    ' 2> /dev/null
+        cd "$1" && [ -r . ] && [ -w . ] || exit 1
+        for file in wheelhouse.sqlite .serverversion; do
+            [ ! -e "$file" ] || [ -w "$file" ] || exit 1
+        done
+    ' usable "$serverdir" 2> /dev/null
 }
 
-# A directory that was made for this, or is ours already, is handed to the server's user; others are left alone.
+# A directory that was made for this, or has data, is handed to the server's user; others are left alone.
 prepare_data() {
     [ "$(id -u)" = 0 ] || fail "prepare-data needs --user root"
-    refuse_foreign_data
     if usable; then
         return
     fi
-    if [ ! -e /data/wheelhouse.sqlite ] && [ -n "$(find /data -mindepth 1 ! -name lost+found -print -quit)" ]; then
+    if ! has_data "$serverdir" && [ -n "$(find /data -mindepth 1 ! -name lost+found -print -quit)" ]; then
         fail "/data is not writable for the user $user (uid $(id -u "$user")), and it contains files of others." \
             "Nothing was changed. Use an empty directory, or change the owner yourself."
     fi
     echo "Changing the owner of the data to $user (uid $(id -u "$user")): the server runs as that user."
     chown -R "$user:$user" /data
-    usable || fail "/data is not writable for the user $user (uid $(id -u "$user")), although it is the owner now."
+    usable || fail "$serverdir is not writable for the user $user (uid $(id -u "$user")), although it is the owner now."
 }
 
 case ${1-} in
@@ -54,12 +57,13 @@ case ${1-} in
             fail "DEVPI_PASSWORD is not set. It must be the password of the user root, and becomes that at the first" \
                 "start: run the container with --env DEVPI_PASSWORD=…"
         fi
-        refuse_foreign_data
-        [ -w /data ] || fail "/data is not writable for the user of this container (uid $(id -u)). Once, run" \
+        # Nothing must be put beside data that cannot be seen.
+        [ ! -d /data/server ] || [ -x /data/server ] || fail "/data/server cannot be looked into. See prepare-data."
+        [ -w "$serverdir" ] || fail "$serverdir is not writable for the user of this container (uid $(id -u)). Once, run" \
             "'docker run --rm --user root --volume \$DEVPI_DATA:/data devpi prepare-data', as deploy.sh does."
         # The data has the digests of passwords in it.
         umask 077
-        exec devpi-server --init --serverdir /data --host 0.0.0.0 --port 3141 --restrict-modify root "$@"
+        exec devpi-server --init --serverdir "$serverdir" --host 0.0.0.0 --port 3141 --restrict-modify root "$@"
         ;;
     prepare-data)
         prepare_data

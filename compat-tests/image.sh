@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the container image from the working tree and checks what its users rely on, with real devpi-client and pip.
 #
-#   compat-tests/setup.sh clients     once: makes .venvs/clients
+#   compat-tests/setup.sh clients reference     once: makes .venvs/clients and .venvs/reference
 #   compat-tests/image.sh             as root, on Debian or alike
 #
 # Neither docker nor an image registry is needed: buildah builds and runs the image, on base images that are made here
@@ -16,6 +16,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repository=$(dirname "$here")
 clients=$repository/.venvs/clients/bin
+reference=$repository/.venvs/reference/bin
 cache=${IMAGE_CACHE:-$repository/.venvs/image-cache}
 image=localhost/devpi-under-test
 url=http://127.0.0.1:3141
@@ -76,7 +77,8 @@ clean_up() {
 [[ $(id -u) == 0 ]] || die "must run as root: it makes root file systems and runs containers"
 # Mounts of its own: none is left behind, however this ends.
 [[ -n ${IMAGE_OWN_MOUNTS:-} ]] || IMAGE_OWN_MOUNTS=1 exec unshare --mount -- "$0" "$@"
-[[ -x $clients/devpi ]] || die "the clients are missing: run compat-tests/setup.sh clients"
+[[ -x $clients/devpi && -x $reference/devpi-init ]] \
+    || die "clients or devpi-server are missing: run compat-tests/setup.sh clients reference"
 missing=()
 for program in buildah debootstrap; do
     type -P "$program" > /dev/null || missing+=("$program")
@@ -364,11 +366,28 @@ check "doing it again changes nothing" equal "$(prepare 2>&1)" ""
 touch "$data/letter" && chown -R 0:0 "$data"
 check "other people's files are left alone" contains "$(prepare 2>&1)" "it contains files of others"
 check "their owner is the same as before" equal "$(stat -c %u:%g "$data" "$data/letter" | tr '\n' ' ')" "0:0 0:0 "
-mkdir "$data/server" && touch "$data/server/.serverversion"
-check "the data of devpi-server is refused" contains "$(prepare 2>&1)" "contains data of the Python devpi-server"
-chown 314:314 "$data"
-check "the server refuses it, too" ends_with 1 "contains data of the Python devpi-server"
-rm -r "$data/server" "$data/letter"
+rm "$data/letter"
+
+say "Data of devpi-server"
+for serverdir in "$data/server" "$data"; do
+    rm -rf "$data" && mkdir "$data"
+    "$reference/devpi-init" --serverdir "$serverdir" --no-root-pypi --root-passwd "$password" > "$work/log" 2>&1 \
+        || { cat "$work/log"; die "devpi-init failed"; }
+    check "the server does not start on what it cannot write" ends_with 1 "is not writable for the user"
+    check "prepare-data gives it to the server's user" prepare
+    check "all in it belongs to that user" equal "$(find "$serverdir" ! -uid 314)" ""
+    start
+    check "it is taken over where it lies" test -e "$serverdir/wheelhouse.sqlite"
+    check "root has its password" user_gets "logged in 'root'" \
+        sh -c 'devpi use "$1" && devpi login root "--password=$2"' login "$url" "$password"
+    stop
+    start
+    check "it is found there again" serving
+    stop
+done
+rm -rf "$data" && mkdir "$data" && chown 314:314 "$data"
+rm -rf "$work/home" && mkdir "$work/home"
+new_container
 
 say "First start"
 good=$password

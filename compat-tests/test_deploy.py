@@ -14,13 +14,20 @@ pytestmark = pytest.mark.ours
 
 PASSWORD = "pass word$"
 
-# Notes its arguments and the password in its environment, and answers as the variables STUB_… say.
+# Notes its arguments and the password in its environment, and answers as the variables STUB_… say. Up to its call number
+# STUB_TAKEOVER, data are being taken over.
 STUB = """#!/bin/bash
 printf '%s\\0' "${DEVPI_PASSWORD-unset}" "$@" | od -An -v -tx1 | tr -d ' \\n' >> "$STUB_CALLS"
 echo >> "$STUB_CALLS"
 case $1 in
     container) exit "${STUB_INSPECT:-1}" ;;
-    logs) echo "${STUB_LOG-Serving on http://0.0.0.0:3141}" ;;
+    logs)
+        if [[ $(wc -l < "$STUB_CALLS") -le ${STUB_TAKEOVER:-0} ]]; then
+            echo "taking over the data of devpi-server in '/data'"
+        else
+            echo "${STUB_LOG-Serving on http://0.0.0.0:3141}"
+        fi
+        ;;
     run) [[ " $* " != *" prepare-data "* ]] || exit "${STUB_PREPARE:-0}" ;;
     build) exit "${STUB_BUILD:-0}" ;;
 esac
@@ -99,6 +106,11 @@ def test_a_running_container_is_replaced(deployment: Deployment) -> None:
     assert names == ["build", "run", "stop", "rm", "run"]
     assert deployment.commands()[2][-1] == "devpi"
     assert deployment.commands()[3] == ["rm", "--force", "devpi"]
+
+
+def test_a_takeover_may_take_its_time(deployment: Deployment) -> None:
+    deployment.env |= {"DEPLOY_DEADLINE": "1", "STUB_TAKEOVER": "7"}
+    assert "Serving on http://packages:3141" in deployment.run()
 
 
 @pytest.mark.parametrize("step", ["STUB_BUILD", "STUB_PREPARE"])
