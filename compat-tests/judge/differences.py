@@ -512,6 +512,7 @@ DIFFERENCES: dict[str, Difference] = {
         Difference("mirror-lenient-pages", _ANSWER_WITH_PAGE, _is_read),
         Difference("mirror-deleted-files", (*_ANSWER_WITH_PAGE, "upstream:*"), _deleted_alone),
         Difference("mirror-never-read", _ANSWER, _refused(404)),
+        Difference("mirror-no-names", (*_ANSWER, "upstream:*"), _refused(502)),
         Difference("mirror-restart", ("upstream:*",), _not_asked_again),
         Difference("mirror-moved", (*_ANSWER_WITH_PAGE, "upstream:*"), _new_place_at_once),
         Difference("mirror-yanked-empty", ("page:file:*yanked", "json:*/yanked"), _yanked_or_not),

@@ -264,7 +264,7 @@ _PATHS = [
         "unseen: a project that is down",
         f"{UNSEEN}/+f/abc/0123456789abc/down-1.0.tar.gz",
         500,
-        difference="server-errors",
+        difference="mirror-no-names",
         before=fault("/simple/down/", status=503),
     ),
 ]  # fmt: skip
