@@ -331,7 +331,7 @@ HEAD_FIELDS = {
 """What is in our heads and not by itself in those of nginx, which leaves out what is empty. Writing and reading fields takes time, the load
 generator's most of all: each goes through its check of the answer."""
 
-NGINX_CONFIGURATION = """daemon off;
+NGINX_CONFIGURATION = r"""daemon off;
 {user}
 worker_processes auto;
 worker_rlimit_nofile 65536;
