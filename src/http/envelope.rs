@@ -11,22 +11,28 @@ use crate::ascii_json;
 
 /// An answer with data of a `kind`.
 pub(super) fn result(status: StatusCode, kind: &str, result: Value) -> HttpResponse {
-    show(status, [("result", result), ("type", kind.into())])
+    respond(status, render_result(kind, result))
+}
+
+/// The body of such an answer. Large ones are rendered where that keeps nobody waiting.
+pub(super) fn render_result(kind: &str, result: Value) -> Vec<u8> {
+    render_fields([("result", result), ("type", kind.into())])
 }
 
 /// An answer with data of a `kind` and a message.
 pub(super) fn result_with_message(kind: &str, result: Value, message: &str) -> HttpResponse {
-    show(StatusCode::OK, [("result", result), ("type", kind.into()), ("message", message.into())])
+    let fields = [("result", result), ("type", kind.into()), ("message", message.into())];
+    respond(StatusCode::OK, render_fields(fields))
 }
 
 /// An answer with only a message.
 pub(super) fn message(status: StatusCode, message: &str) -> HttpResponse {
-    show(status, [("message", message.into())])
+    respond(status, render_fields([("message", message.into())]))
 }
 
-fn show<const N: usize>(status: StatusCode, fields: [(&str, Value); N]) -> HttpResponse {
+fn render_fields<const N: usize>(fields: [(&str, Value); N]) -> Vec<u8> {
     let body: Map<String, Value> = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    respond(status, render(&body))
+    render(&body)
 }
 
 /// The body of an answer: an object with what the functions above put into it.

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use secrecy::SecretString;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 
 use super::login::token_result;
@@ -21,7 +21,7 @@ pub(in crate::http) async fn list(call: &Call) -> Result<HttpResponse, ApiError>
     let rendering = spawn_blocking(move || {
         let users: Map<String, Value> =
             users.iter().map(|user| (user.name.to_string(), render(user))).collect();
-        envelope::render(&json!({"result": users, "type": "list:userconfig"}))
+        envelope::render_result("list:userconfig", users.into())
     });
     let body = rendering.await.map_err(ApiError::internal)?;
     Ok(envelope::respond(StatusCode::OK, body))
