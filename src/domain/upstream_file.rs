@@ -36,22 +36,19 @@ impl Registry {
         }
         let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
         let mut known = self.look_up(&mirror, path).await?;
+        let mut stale = None;
         if known.listed.is_none() && known.fetched.as_ref().is_none_or(|fetched| fetched.content.is_none()) {
             // Whoever has the path from a lock file may be the first to ask for the project.
             let project = split_file_name(path.file_name()).project;
             if project.is_empty() || !is_hashed(path, index) || !could_be_distribution(path.file_name()) {
                 return Err(FileError::Unknown);
             }
-            let stale = match self.mirrors.check(&mirror, &ProjectName::from_url(project)).await? {
+            stale = match self.mirrors.check(&mirror, &ProjectName::from_url(project)).await? {
                 Checked::Held(_, stale) => stale,
                 Checked::Missing => return Err(FileError::Unknown),
                 Checked::Failed(error) => return Err(error.into()),
             };
             known = self.look_up(&mirror, path).await?;
-            if let (None, Some(stale)) = (&known.listed, stale) {
-                // It may be on the page that could not be had.
-                return Err(UpstreamError::Stale(stale.reason).into());
-            }
         }
         if known.is_quarantined {
             let project = known.listed.map(|listed| listed.project);
@@ -63,7 +60,10 @@ impl Registry {
         match (known.fetched.and_then(|fetched| view(fetched, known.listed.as_ref())), known.listed) {
             (Some(view), _) if self.is_kept(&view.link).await? => Ok(FoundFile::Here(Box::new(view))),
             (_, Some(listed)) => Ok(FoundFile::Upstream(Box::new(listed))),
-            (_, None) => Err(FileError::Unknown),
+            // It may be on the page that could not be had.
+            (_, None) => {
+                Err(stale.map_or(FileError::Unknown, |stale| UpstreamError::Stale(stale.reason).into()))
+            }
         }
     }
 
