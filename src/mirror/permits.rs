@@ -34,10 +34,16 @@ pub(super) struct PermitLimits {
     pub(super) files: usize,
     /// How many projects are asked for, or wait for that, at once.
     pub(super) pending: usize,
-    /// How many bytes of memory pages and small documents may take.
+    /// How many bytes of memory pages and small documents may take, rounded up to whole steps.
     pub(super) bodies: usize,
     /// How long a permit is waited for.
     pub(super) patience: Duration,
+}
+
+impl PermitLimits {
+    fn body_steps(&self) -> usize {
+        self.bodies.div_ceil(BODY_STEP)
+    }
 }
 
 #[derive(Clone)]
@@ -51,7 +57,7 @@ struct MirrorPermits {
 /// Memory for the body of a page or a small document, given back when this is dropped.
 pub(super) struct BodyMemory {
     mirror: IndexName,
-    /// What there is for all mirrors, and for this one.
+    /// What there is for this mirror, and for all.
     budgets: [Arc<Semaphore>; 2],
     size: usize,
     taken: Vec<OwnedSemaphorePermit>,
@@ -94,7 +100,7 @@ impl Permits {
 
     /// Memory for a body, of which nothing is taken yet.
     pub(super) fn body(&self, mirror: &IndexName) -> BodyMemory {
-        let budgets = [Arc::clone(&self.body_steps), self.of(mirror).body_steps];
+        let budgets = [self.of(mirror).body_steps, Arc::clone(&self.body_steps)];
         BodyMemory { mirror: mirror.clone(), budgets, size: 0, taken: Vec::new() }
     }
 
@@ -104,7 +110,7 @@ impl Permits {
             permits.pages.available_permits() == self.limits.pages
                 && permits.files.available_permits() == self.limits.files
                 && permits.pending.available_permits() == self.limits.pending
-                && permits.body_steps.available_permits() == self.limits.bodies / BODY_STEP
+                && permits.body_steps.available_permits() == self.limits.body_steps()
         });
     }
 
@@ -113,7 +119,7 @@ impl Permits {
             pages: Arc::new(Semaphore::new(self.limits.pages)),
             files: Arc::new(Semaphore::new(self.limits.files)),
             pending: Arc::new(Semaphore::new(self.limits.pending)),
-            body_steps: Arc::new(Semaphore::new(self.limits.bodies / BODY_STEP)),
+            body_steps: Arc::new(Semaphore::new(self.limits.body_steps())),
         };
         self.by_mirror.entry(mirror.clone()).or_insert_with(new).clone()
     }
