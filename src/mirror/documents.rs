@@ -205,11 +205,11 @@ impl Mirrors {
         file: &MirrorFile,
     ) -> Result<Found, FetchError> {
         let url = Url::parse(&file.read.url).map_err(|error| failed(file, &error.to_string()))?;
-        // What is kept is kept for good, so it must not be a page that some proxy sends for everything.
-        let is_right = |document: &Document| match file.read.core_metadata {
-            CoreMetadata::Hashed(expected) => document.sha256 == expected,
-            _ => is_core_metadata(&document.body, project),
+        let hash = match file.read.core_metadata {
+            CoreMetadata::Hashed(hash) => Some(hash),
+            _ => None,
         };
+        let is_right = |document: &Document| hash.is_none_or(|hash| document.sha256 == hash);
         if file.read.core_metadata != CoreMetadata::Absent {
             let mut beside = url.clone();
             beside.set_path(&format!("{}.metadata", url.path()));
@@ -217,7 +217,8 @@ impl Mirrors {
             match self.client.get_document(mirror, &beside, limit, memory).await {
                 Ok(Some(body)) => {
                     let document = Document::new(body.into());
-                    if is_right(&document) {
+                    // What is kept is kept for good, so it must not be a page that some proxy sends for everything.
+                    if is_right(&document) && (hash.is_some() || is_core_metadata(&document.body, project)) {
                         return Ok(Found::Document(document));
                     }
                     warn!("{} is not the metadata of which the upstream's page speaks", shown(&beside));
@@ -233,13 +234,10 @@ impl Mirrors {
         match self.read_remote_metadata(mirror, &url, &file.read.file_name).await? {
             RemoteMetadata::Found(body) => {
                 let document = Document::new(body);
-                match file.read.core_metadata {
-                    CoreMetadata::Hashed(expected) if document.sha256 != expected => Err(failed(
-                        file,
-                        "the metadata in it are not those of which the upstream's page speaks",
-                    )),
-                    _ => Ok(Found::Document(document)),
+                if is_right(&document) {
+                    return Ok(Found::Document(document));
                 }
+                Err(failed(file, "the metadata in it are not those of which the upstream's page speaks"))
             }
             RemoteMetadata::Absent => Ok(Found::Nothing),
             RemoteMetadata::NoRanges => Ok(Found::OnlyInFile),
