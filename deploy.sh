@@ -84,9 +84,10 @@ for ((second = 0; second < deadline; second++)); do
             printf '%s\n' "$log" >&2
             fail "the server does not start, see above. The container was stopped."
             ;;
+        *"taken over: "*) ;;
         *"taking over the data"*)
-            # That takes as long as it takes.
-            deadline=$((second + 60))
+            # That takes as long as it takes; the count begins when it has ended.
+            second=-1
             ;;
     esac
     sleep 1

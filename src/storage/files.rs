@@ -30,7 +30,8 @@ pub trait FileStore: Send + Sync {
     /// [`StorageError::Unreadable`].
     async fn take_local(&self, source: &Path, sha256: &Sha256, way: Transfer) -> Result<(), StorageError>;
 
-    /// Gives a content out as a new file of the local file system. Whether it is there. An error if the file is.
+    /// Gives a content out as a new file of the local file system. Whether the content is there. An error if
+    /// there is a file at `target` already.
     async fn give_local(&self, sha256: &Sha256, target: &Path, way: Transfer) -> Result<bool, StorageError>;
 
     /// The path of a content below the store's directory `files`, for a web server that sends it itself.
