@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{debug, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
@@ -32,17 +32,21 @@ const GATHERING: Duration = Duration::from_millis(5);
 /// Starts logging, until the returned guard is dropped, with the warnings of those who came before there was a log. To
 /// be called once; later calls change nothing.
 pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard {
-    let level = if debug { "debug" } else { "info" };
+    let level = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
     // The framework's own start-up lines say nothing that ours do not.
-    let filter = EnvFilter::new(format!("{level},actix_server=warn"));
+    let filter = Targets::new().with_default(level).with_target("actix_server", LevelFilter::WARN);
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(PENDING_LINES)
         .finish(Batches(BufWriter::with_capacity(BATCH_BYTES, std::io::stdout())));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_timer(UtcTime);
+    // What must be escaped is escaped in batches.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_timer(UtcTime)
+        .with_ansi_sanitization(false);
     let started = match format {
-        LogFormat::Text => registry.with(lines.with_target(false).with_ansi(false)).try_init(),
+        LogFormat::Text => registry.with(lines.with_target(false)).try_init(),
         LogFormat::Json => registry.with(lines.json()).try_init(),
     };
     if started.is_err() {
