@@ -152,7 +152,9 @@ def test_what_lies_in_it(server: Server, tmp_path: Path) -> None:
     command = [BIN / "devpi-server", "backup", directory, "--serverdir", server.serverdir]
     shown = succeeds(tool("/bin/sh", "-c", 'umask 0; exec "$@"', "sh", *command))
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert (directory / ".secret").stat().st_mode & 0o777 == 0o600
+    private = [directory / ".secret", directory / DATABASE, *server.serverdir.glob(f"{DATABASE}*")]
+    assert len(private) > 3, "the server's database has a log beside it"
+    assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
     for name in (".secret", ".nodeinfo"):
         assert (directory / name).read_bytes() == (server.serverdir / name).read_bytes()
     mark = json.loads((directory / "backup.json").read_text())

@@ -1,6 +1,7 @@
 //! The database while it is being made: it gets its own name when it is complete.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tracing::warn;
@@ -44,11 +45,14 @@ pub(super) async fn make_database(
 
 /// Gives the new database its own name. One that is there already must be closed: what is found beside it belongs to a
 /// database that is gone, and would get into the new one.
+///
+/// It is for its owner only: the hashes of passwords are in it, and whoever serves the files may have to get to them.
 pub(super) fn put_in_place(path: &Path) -> std::io::Result<()> {
-    let directory = File::open(path)?;
+    let (directory, unfinished) = (File::open(path)?, path.join(UNFINISHED_DATABASE));
+    fs::set_permissions(&unfinished, Permissions::from_mode(0o600))?;
     remove_companions(path, DATABASE)?;
     directory.sync_all()?;
-    fs::rename(path.join(UNFINISHED_DATABASE), path.join(DATABASE))?;
+    fs::rename(unfinished, path.join(DATABASE))?;
     directory.sync_all()
 }
 
