@@ -14,7 +14,7 @@ import pytest
 
 import packages
 from harness import Server, expect_uploaded, numbers, tool, tool_killed_after
-from repairs import DEV, Place, made, place
+from repairs import DEV, Place, made, place, repairs
 from serverdirs import (
     DAMAGES,
     DATABASE,
@@ -33,6 +33,7 @@ from takeover import scale, state
 from takeover.places import index_of
 from takeover.reference import succeeds
 
+MARK = "unfinished-repair"
 KILLS = int(os.environ.get("FSCK_KILLS", "3"))
 
 pytestmark = pytest.mark.ours
@@ -198,7 +199,7 @@ def test_damaged_database(place: Place) -> None:
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
     before = listing(place.serverdir)
     assert fatal(place.repair("--remove-lost", "--from", place.made.backup))
-    assert changes(before, listing(place.serverdir)) == []
+    assert changes(before, listing(place.serverdir)) == [MARK]
 
 
 @pytest.mark.parametrize("table", ["projects", "indexes"])
@@ -211,7 +212,7 @@ def test_rows_that_refer_to_nothing(place: Place, table: str) -> None:
     done = place.repair("--remove-lost", "--from", place.made.backup)
     assert fatal(done).startswith("The database could not be repaired")
     assert f"refers to one that is not in {table}" in done.stdout
-    assert changes(before, listing(place.serverdir)) in ([], [DATABASE])
+    assert changes(before, listing(place.serverdir)) in ([MARK], [MARK, DATABASE])
     for path in place.serverdir.glob(f"{DATABASE}*"):
         path.unlink()
     shutil.copy(place.made.backup / DATABASE, place.serverdir)
@@ -236,6 +237,33 @@ def test_links_that_are_lost(place: Place) -> None:
 
 # Again and again
 
+
+def test_what_an_interrupted_repair_did_not_get_to(place: Place) -> None:
+    """The database that it has repaired already is not believed more by the next one."""
+    with database(place.serverdir) as connection:
+        connection.execute("DELETE FROM links WHERE path = ?", [place.files["sdist"].key])
+        connection.execute("UPDATE projects SET changed_at = 0")
+    obstacle = place.serverdir / "damaged"
+    obstacle.touch()
+    assert repairs(done := place.repair()) and done.returncode
+    obstacle.unlink()
+    place.repaired()
+    assert place.kept_aside() == {place.where("sdist").name: place.files["sdist"].content}
+    assert not (place.serverdir / MARK).exists()
+
+
+def test_a_database_of_before(place: Place) -> None:
+    """Files that came after the backup whose database had to be taken are kept aside."""
+    with database(place.serverdir) as connection:
+        connection.execute("DELETE FROM projects")
+    assert fatal(place.repair())
+    for path in place.serverdir.glob(f"{DATABASE}*"):
+        path.unlink()
+    shutil.copy(place.made.backup / DATABASE, place.serverdir)
+    with database(place.serverdir) as connection:
+        connection.execute("DELETE FROM links WHERE path = ?", [place.files["sdist"].key])
+    place.repaired()
+    assert place.kept_aside() == {place.where("sdist").name: place.files["sdist"].content}
 
 def test_damaged_twice(place: Place) -> None:
     """What was set aside before is in nobody's way."""

@@ -136,6 +136,7 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
         return Err(Fatal::new(format!("--from {}: there is no such directory", missing.display())).into());
     }
     let directory = ServerDir::open(path)?;
+    let goes_on = directory.begin_repair()?;
     let repaired = directory.repair_database()?;
     for done in &repaired {
         info!("repaired: {done}");
@@ -148,7 +149,10 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
         return Err(Fatal::new(format!("{UNREPAIRABLE} No file was touched.")).into());
     }
     // What it does not name now, it may have named before.
-    let was_damaged = !repaired.is_empty() || !faults.is_empty();
+    let was_damaged = goes_on || !repaired.is_empty() || !faults.is_empty();
+    if !was_damaged {
+        directory.end_repair()?;
+    }
     let Stores { meta, files } = directory.open_stores(limits)?;
     let registry =
         Stores { meta: Arc::clone(&meta), files: Arc::clone(&files) }.registry_for_tool(limits).await?;
@@ -192,6 +196,9 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
     }
     let faults = reading.check_database().await?;
     tell_of_database(&faults);
+    if faults.is_empty() {
+        directory.end_repair()?;
+    }
     match (lost, faults.is_empty()) {
         (0, true) => Ok(()),
         (_, false) => Err(Fatal::new(UNREPAIRABLE).into()),
