@@ -202,6 +202,17 @@ def test_damaged_database(place: Place) -> None:
     assert changes(before, listing(place.serverdir)) == [MARK]
 
 
+@pytest.mark.parametrize(("version", "text"), [(3, "start devpi-server of this release"), (99, "made by a newer release")])
+def test_database_of_another_release(place: Place, version: int, text: str) -> None:
+    """It is not taken for a damaged one."""
+    with database(place.serverdir) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    before = listing(place.serverdir)
+    for done in (place.repair(), fsck(place.serverdir)):
+        assert text in fatal(done)
+    assert changes(before, listing(place.serverdir)) == [MARK]
+
+
 @pytest.mark.parametrize("table", ["projects", "indexes"])
 def test_rows_that_refer_to_nothing(place: Place, table: str) -> None:
     """No content is removed because a database that has lost something does not name it."""

@@ -75,6 +75,7 @@ impl SqliteStore {
     pub fn repair(path: &Path, now: Timestamp) -> Result<Vec<String>, StorageError> {
         let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         prepare_connection(&connection)?;
+        require_schema(&connection)?;
         integrity::repair(&mut connection, now)
     }
 
@@ -108,15 +109,7 @@ impl SqliteReader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         prepare_connection(&connection)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version != schema_version() {
-            let text = format!(
-                "the database has schema version {version}, this program has {}; start devpi-server of this release on \
-                 it once",
-                schema_version()
-            );
-            return Err(StorageError::Damaged(text));
-        }
+        require_schema(&connection)?;
         Ok(Self(Arc::new(Readers::new(path.to_owned(), limits.readers, Doubt::default()))))
     }
 
@@ -249,6 +242,27 @@ fn prepare_connection(connection: &Connection) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// That a database, which is not to be changed, has the current schema.
+fn require_schema(connection: &Connection) -> Result<(), StorageError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > schema_version() {
+        return Err(made_by_newer_release(version));
+    }
+    if version < schema_version() {
+        let text = format!(
+            "the database has schema version {version}, this program has {}; start devpi-server of this release on it once",
+            schema_version()
+        );
+        return Err(StorageError::Damaged(text));
+    }
+    Ok(())
+}
+
+fn made_by_newer_release(version: i64) -> StorageError {
+    let text = format!("the database has schema version {version}, made by a newer release of this program");
+    StorageError::Damaged(text)
+}
+
 /// Brings the database to the current schema, in one transaction.
 fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -258,9 +272,7 @@ fn update_schema(connection: &mut Connection) -> Result<(), StorageError> {
         return Err(StorageError::Damaged("the database belongs to another program".to_owned()));
     }
     let Some(steps) = usize::try_from(version).ok().and_then(|version| SCHEMA_STEPS.get(version..)) else {
-        let text =
-            format!("the database has schema version {version}, made by a newer release of this program");
-        return Err(StorageError::Damaged(text));
+        return Err(made_by_newer_release(version));
     };
     for step in steps {
         transaction.execute_batch(step)?;
