@@ -50,7 +50,8 @@ def test_credentials_are_for_the_upstream_alone(
     here = publish(upstream, "here", released(tmp_path, "here", "1.0")).files[0]
     there = publish(upstream, "there", released(tmp_path, "there", "1.0"), links="other").files[0]
     moved = publish(upstream, "moved", released(tmp_path, "moved", "1.0", metadata=False)).files[0]
-    upstream.redirect(moved.path, "http://{other}/elsewhere.whl")
+    upstream.redirect(moved.path, "http://{other}/further")
+    upstream.redirect("/further", "/elsewhere.whl")
     upstream.put("/elsewhere.whl", moved.content, "application/octet-stream", ranges=True)
     upstream.require(USER, PASSWORD, "/simple/*")
 

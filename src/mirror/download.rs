@@ -187,8 +187,10 @@ impl Source<'_> {
         let answer = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = content_range(response.headers());
+                // Not every server minds the condition of the request.
+                let is_same = has_hash || Head::read(response.headers()).validator == head.validator;
                 let fits = range.is_some_and(|(first, _, size)| {
-                    first == taken && head.size.is_none_or(|expected| expected == size)
+                    is_same && first == taken && head.size.is_none_or(|expected| expected == size)
                 });
                 fits.then_some(FileAnswer { response, first: None })
             }

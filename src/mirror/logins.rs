@@ -1,7 +1,8 @@
 //! Logins for upstreams that come from the administrator: lines with URLs, and netrc files.
 //!
 //! They are lent to mirrors whose `mirror_url` the administrator named, and are sent to no other host than the one they
-//! are for: whoever may change a mirror can neither have them sent elsewhere nor read with them what they please.
+//! are for: whoever may change a mirror can neither have them sent elsewhere nor read with them what they please. Netrc
+//! files name hosts only, so their logins are for whatever is there.
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
@@ -78,7 +79,7 @@ impl Logins {
     /// The login for a URL that a mirror with this `mirror_url` asks for.
     ///
     /// Lines count for a mirror if its URL lies below that of one of them; then each is for its scheme, host and port.
-    /// An entry of a netrc file counts for the host of the mirror's URL.
+    /// An entry of a netrc file counts for the host of the mirror's URL, at all ports and for all paths, as such files do.
     pub fn find(&self, mirror_url: &Url, url: &Url) -> Option<&Login> {
         if self.by_url.iter().any(|(line, _)| lies_below(mirror_url, line)) {
             let own = self.by_url.iter().filter(|(line, _)| line.origin() == url.origin());
@@ -93,8 +94,12 @@ impl Logins {
     }
 }
 
-/// Whether a URL is another one or lies below it.
+/// Whether a URL is another one or lies below it. One whose path a server may read as another path does not.
 fn lies_below(url: &Url, other: &Url) -> bool {
+    let path = url.path().to_ascii_lowercase();
+    if ["%2f", "%5c", "%2e", "%25"].iter().any(|hidden| path.contains(hidden)) {
+        return false;
+    }
     let rest = url.path().strip_prefix(other.path().trim_end_matches('/'));
     url.origin() == other.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -126,6 +131,10 @@ mod tests {
         }
         // Mirrors of other things borrow nothing.
         for stranger in [
+            "https://upstream.example/simple/..%2fprivate/",
+            "https://upstream.example/simple/%2E%2e/private/",
+            "https://upstream.example/simple/..%5Cprivate/",
+            "https://upstream.example/simple/..%252Fprivate/",
             "https://upstream.example/simplest/",
             "https://upstream.example/",
             "http://other.example/simple/",

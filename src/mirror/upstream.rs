@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
@@ -152,13 +152,13 @@ impl UpstreamClient {
         page: Page,
         memory: BodyMemory,
     ) -> Result<PageAnswer, UpstreamError> {
-        let mut request = self.clients().await?.pages.get(url.clone()).header(ACCEPT, SIMPLE_PAGE);
+        let mut headers = HeaderMap::from_iter([(ACCEPT, SIMPLE_PAGE)]);
         if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
-            request = request.header(IF_NONE_MATCH, etag);
+            add(&mut headers, IF_NONE_MATCH, etag);
         } else if let Some(date) = known.and_then(|known| known.last_modified.as_deref()) {
-            request = request.header(IF_MODIFIED_SINCE, date);
+            add(&mut headers, IF_MODIFIED_SINCE, date);
         }
-        let response = self.send(mirror, url, request).await?;
+        let response = self.send(&self.clients().await?.pages, mirror, url, headers).await?;
         match response.status() {
             StatusCode::OK => self.read_page(url, response, page, memory).await.map(PageAnswer::Page),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(PageAnswer::NotModified),
@@ -184,7 +184,7 @@ impl UpstreamClient {
         };
         let headers = response.headers();
         let text = |name: HeaderName| text(headers, &name);
-        let validators = Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
+        let validators = Validators { etag: text(ETAG), last_modified: settled_modification(headers) };
         let content_type = text(CONTENT_TYPE).unwrap_or_default();
         let serial = text(LAST_SERIAL).and_then(|serial| serial.trim().parse().ok()).unwrap_or(-1);
         let final_url = without_credentials(response.url());
@@ -206,22 +206,21 @@ impl UpstreamClient {
         url: &Url,
         part: FilePart<'_>,
     ) -> Result<Response, UpstreamError> {
-        let request = self.clients().await?.files.get(url.clone());
-        let mut request = request.header(ACCEPT, "*/*").header(ACCEPT_ENCODING, "identity");
+        let mut headers = HeaderMap::new();
+        add(&mut headers, ACCEPT, "*/*");
+        add(&mut headers, ACCEPT_ENCODING, "identity");
         match part {
             FilePart::Whole => {}
             FilePart::From(start, validator) => {
-                request = request.header(RANGE, format!("bytes={start}-"));
+                add(&mut headers, RANGE, &format!("bytes={start}-"));
                 if let Some(validator) = validator {
-                    request = request.header(IF_RANGE, validator);
+                    add(&mut headers, IF_RANGE, validator);
                 }
             }
-            FilePart::Bytes(first, last) => {
-                request = request.header(RANGE, format!("bytes={first}-{last}"));
-            }
-            FilePart::Last(count) => request = request.header(RANGE, format!("bytes=-{count}")),
+            FilePart::Bytes(first, last) => add(&mut headers, RANGE, &format!("bytes={first}-{last}")),
+            FilePart::Last(count) => add(&mut headers, RANGE, &format!("bytes=-{count}")),
         }
-        let response = self.send(mirror, url, request).await;
+        let response = self.send(&self.clients().await?.files, mirror, url, headers).await;
         let origin = origin(url);
         match &response {
             Ok(_) => self.breakers.succeeded(&origin),
@@ -262,31 +261,41 @@ impl UpstreamClient {
         })
     }
 
-    /// Sends a request with the login for its URL, unless the upstream is left alone.
+    /// Sends a request, and follows where it is redirected to, unless the upstream is left alone.
+    ///
+    /// Each URL on the way gets its own login or none. Left to the HTTP library, a second redirect within another host
+    /// would take the login of the first URL along.
     async fn send(
         &self,
+        client: &Client,
         mirror: &Mirror,
         url: &Url,
-        mut request: RequestBuilder,
+        headers: HeaderMap,
     ) -> Result<Response, UpstreamError> {
         if !self.breakers.admit(&origin(url)) {
             return Err(UpstreamError::Resting { url: shown(url) });
         }
-        if let Some(login) =
-            mirror.login_for(url).or_else(|| self.logins.find(mirror.settings.url.as_ref()?, url))
-        {
-            request = request.basic_auth(&login.user, Some(login.password.expose_secret()));
-        }
-        match request.send().await {
-            Ok(response) => {
-                debug!(url = %shown(url), status = response.status().as_u16(), "asked an upstream");
-                if let Some(pause) = wished_pause(&response) {
-                    self.breakers.rest(&origin(url), pause);
-                }
-                Ok(response)
+        let mut next = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = client.get(next.clone()).headers(headers.clone());
+            if let Some(login) =
+                mirror.login_for(&next).or_else(|| self.logins.find(mirror.settings.url.as_ref()?, &next))
+            {
+                request = request.basic_auth(&login.user, Some(login.password.expose_secret()));
             }
-            Err(error) => Err(unreachable(url, error)),
+            let response = request.send().await.map_err(|error| unreachable(url, error))?;
+            debug!(url = %shown(&next), status = response.status().as_u16(), "asked an upstream");
+            match redirection(&response) {
+                Some(target) => next = target,
+                None => {
+                    if let Some(pause) = wished_pause(&response) {
+                        self.breakers.rest(&origin(url), pause);
+                    }
+                    return Ok(response);
+                }
+            }
         }
+        Err(UpstreamError::Unreachable { url: shown(url), cause: "too many redirects".into() })
     }
 
     async fn clients(&self) -> Result<&Clients, UpstreamError> {
@@ -302,7 +311,7 @@ impl UpstreamClient {
 fn make_clients(limits: UpstreamLimits, more_authorities: Option<PathBuf>) -> anyhow::Result<Clients> {
     let builder = || {
         let builder = outgoing::client_builder(more_authorities.as_deref())?;
-        anyhow::Ok(builder.connect_timeout(limits.idle).redirect(Policy::limited(MAX_REDIRECTS)))
+        anyhow::Ok(builder.connect_timeout(limits.idle).redirect(Policy::none()))
     };
     Ok(Clients {
         pages: builder()?.gzip(true).read_timeout(limits.page_time).build()?,
@@ -336,6 +345,31 @@ fn wished_pause(response: &Response) -> Option<Duration> {
     match wish.trim().parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(wish.trim()).ok()?.duration_since(SystemTime::now()).ok(),
+    }
+}
+
+/// Where an answer sends its reader to; `None` if nowhere, or to where no request can go.
+fn redirection(response: &Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let target = response.url().join(&text(response.headers(), &LOCATION)?).ok()?;
+    matches!(target.scheme(), "http" | "https").then_some(target)
+}
+
+/// When what an answer has was last modified, as a validator: a second that had not ended when the answer was made may
+/// have seen another change (RFC 9110, section 8.8.2.2).
+fn settled_modification(headers: &HeaderMap) -> Option<String> {
+    let date = |name| httpdate::parse_http_date(text(headers, name)?.trim()).ok();
+    let answered = date(&DATE).unwrap_or_else(SystemTime::now);
+    let age = answered.duration_since(date(&LAST_MODIFIED)?).ok()?;
+    text(headers, &LAST_MODIFIED).filter(|_| age >= Duration::from_secs(1))
+}
+
+/// Adds a header to those of a request. What an upstream has said may be none that can be sent back.
+fn add(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
     }
 }
 
