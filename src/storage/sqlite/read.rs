@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::rows::{self, LINK_COLUMNS};
 use crate::pep::digest::Sha256;
@@ -76,10 +76,13 @@ pub(super) fn list_indexes(
     connection: &Connection,
     user: Option<&str>,
 ) -> Result<BTreeMap<IndexName, Stored<IndexSettings>>, StorageError> {
-    let sql = "SELECT user, name, index_settings.added_at, settings FROM indexes \
-               JOIN index_settings ON index_id = indexes.id AND index_settings.removed_at IS NULL \
-               WHERE indexes.removed_at IS NULL AND (?1 IS NULL OR user = ?1)";
-    collect(connection, sql, [user], |row| {
+    let of_user = if user.is_some() { "AND user = ?1" } else { "" };
+    let sql = format!(
+        "SELECT user, name, index_settings.added_at, settings FROM indexes \
+         JOIN index_settings ON index_id = indexes.id AND index_settings.removed_at IS NULL \
+         WHERE indexes.removed_at IS NULL {of_user}"
+    );
+    collect(connection, &sql, params_from_iter(user), |row| {
         let name = IndexName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
         Ok((name, Stored { changed_at: rows::serial(row, 2)?, value: rows::json(row, 3)? }))
     })
@@ -123,10 +126,14 @@ pub(super) fn list_releases(
     project: &str,
     version: Option<&str>,
 ) -> Result<Vec<Release>, StorageError> {
-    let Some((project, _)) = find_project(connection, index, project)? else { return Ok(Vec::new()) };
-    let sql = "SELECT version, metadata FROM releases \
-               WHERE project_id = ?1 AND removed_at IS NULL AND (?2 IS NULL OR version = ?2) ORDER BY id";
-    collect(connection, sql, params![project, version], |row| {
+    let of_version = if version.is_some() { "AND version = ?4" } else { "" };
+    let sql = format!(
+        "SELECT version, metadata FROM {PRESENT_PROJECT} \
+         JOIN releases ON releases.project_id = projects.id AND releases.removed_at IS NULL \
+         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 {of_version} ORDER BY releases.id"
+    );
+    let parameters = [&index.user, &index.index, project].into_iter().chain(version);
+    collect(connection, &sql, params_from_iter(parameters), |row| {
         let metadata = ReleaseMetadata::from_map(rows::json(row, 1)?);
         Ok(Release { version: row.get::<_, String>(0)?.into(), metadata })
     })
@@ -138,13 +145,14 @@ pub(super) fn list_links(
     project: &str,
     version: Option<&str>,
 ) -> Result<Vec<Stored<Link>>, StorageError> {
+    let of_version = if version.is_some() { "AND links.version = ?4" } else { "" };
     let sql = format!(
         "SELECT {LINK_COLUMNS} FROM {PRESENT_PROJECT} \
          JOIN links ON links.project_id = projects.id AND links.removed_at IS NULL \
-         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 \
-         AND (?4 IS NULL OR links.version = ?4) ORDER BY links.id"
+         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 {of_version} ORDER BY links.id"
     );
-    collect(connection, &sql, params![index.user, index.index, project, version], rows::link)
+    let parameters = [&index.user, &index.index, project].into_iter().chain(version);
+    collect(connection, &sql, params_from_iter(parameters), rows::link)
 }
 
 /// Where the links are that are for the one at `path`.
