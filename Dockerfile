@@ -32,7 +32,7 @@ RUN groupadd --system --gid 314 devpi \
 COPY --from=builder /programs/ /usr/local/bin/
 # Whom to trust when releases are pushed to other servers.
 COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-# For the programs beside the server, as in `docker exec devpi devpi-passwd`.
+# For the programs beside the server, as in `docker exec devpi devpi-fsck`.
 ENV DEVPISERVER_SERVERDIR=/data
 WORKDIR /data
 VOLUME /data

@@ -69,6 +69,7 @@ echo "Starting the container $container"
     --volume "$data:/data" \
     --env DEVPI_PASSWORD \
     --restart always \
+    --stop-timeout 60 \
     "$image" "$@" > /dev/null
 
 for ((second = 0; second < deadline; second++)); do

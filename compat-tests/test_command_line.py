@@ -597,6 +597,17 @@ def test_gen_secret_checks_what_exists(tmp_path: Path, content: str, mode: int, 
     assert (file.read_text(), file.stat().st_mode & 0o777) == (content, mode)
 
 
+def test_a_secret_in_the_home_directory(server: Server, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+    assert tool("devpi-gen-secret", "--secretfile=~/secret", env=home).returncode == 0
+    assert (tmp_path / "secret").exists()
+    command = ["~/secret" if part == str(server.secretfile) else part for part in server.command()]
+    server.stop()
+    server.env = {**server.env, **home}
+    server.start(command)
+    assert f"Using secret file '{tmp_path}/secret'." in server.log.read_text()
+
+
 def test_gen_secret_needs_a_place() -> None:
     assert fatal(tool("devpi-gen-secret")) == "You need to provide a location for the secret file."
 

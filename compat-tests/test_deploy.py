@@ -78,7 +78,7 @@ def running(data: object, *options: str) -> list[str]:
     """How the container is run."""
     return [
         "run", "--detach", "--name", "devpi", "--publish", "3141:3141", "--volume", f"{data}:/data",
-        "--env", "DEVPI_PASSWORD", "--restart", "always", "devpi", *options,
+        "--env", "DEVPI_PASSWORD", "--restart", "always", "--stop-timeout", "60", "devpi", *options,
     ]  # fmt: skip
 
 

@@ -106,6 +106,19 @@ def test_only_root_makes_users_and_indexes(deployed: Server, shell: Shell) -> No
 
 
 @pytest.mark.ours
+def test_the_password_of_the_options(new_server: Callable[..., Server]) -> None:
+    """Those of devpi-init count at the first start, too, but for the variable."""
+    for options, env, expected in (
+        (["--root-passwd", "a"], {}, "a"),
+        ([], {"DEVPISERVER_ROOT_PASSWD": "b"}, "b"),
+        (["--root-passwd", "a"], {"DEVPI_PASSWORD": "c"}, "c"),
+    ):
+        server = new_server("--init", *options, env=env, init=False).start()
+        assert server.request("POST", "/+login", json={"user": "root", "password": expected}).ok
+        server.stop()
+
+
+@pytest.mark.ours
 @pytest.mark.parametrize("env", [{}, {"DEVPI_PASSWORD": ""}], ids=["unset", "empty"])
 def test_without_a_password_one_is_made_up(new_server: Callable[..., Server], env: dict[str, str]) -> None:
     """It is shown once, by the start that sets it; nobody gets in with an empty one."""

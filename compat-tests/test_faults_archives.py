@@ -128,7 +128,7 @@ def test_metadata_that_stand_twice(place: Place) -> None:
 
 def test_many_bombs_at_once(place: Place) -> None:
     """They do not add up, and others are served meanwhile."""
-    bombs = [archives.overlapping(1_000, 20 * MIB), archives.many_members(100_001)] * 4
+    bombs = [archives.overlapping(1_000, 20 * MIB), archives.many_members(100_001), WHEELS["too many extra fields"]()] * 4
     statuses: list[int] = []
     threads = [
         threading.Thread(target=lambda bomb=bomb: statuses.append(sent(place, WHEEL, bomb)[0])) for bomb in bombs

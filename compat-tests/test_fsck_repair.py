@@ -4,17 +4,19 @@ Each test harms a copy of a serverdir, repairs that, and lets a server show what
 file, and nothing that could be had is missing. Everything but files is in `test_fsck_repair_records`.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import packages
-from harness import Server, expect_uploaded
+from harness import BIN, Server, expect_uploaded, tool
 from repairs import DEV, MIRROR_DAMAGES, MIRROR_FILES, PROD, STAGE_DAMAGES, STAGE_FILES, Place, made, place, repairs
 from serverdirs import DAMAGES, DATABASE, changes, content_file, contents, damage, fatal, fsck, listing, sound
 from takeover import state
 from takeover.places import index_of
+from takeover.reference import succeeds
 
 pytestmark = pytest.mark.ours
 
@@ -167,6 +169,19 @@ def test_taken_from_a_backup(place: Place, name: str, how: str) -> None:
     assert place.kept_aside() == ({place.where(name).name: harmed} if harmed else {})
     place.serves_all()
     assert len(place.server.files(DEV, "demo")) == len(place.server.files(place.made.mirror, "mirrored")) == 2
+
+
+def test_a_directory_that_cannot_be_read(place: Place, tmp_path: Path) -> None:
+    """Such as `lost+found`, where the backup has a file system of its own. It is in nobody's way."""
+    backup = state.copy(place.made.backup, tmp_path / "backup")
+    (backup / "lost+found").mkdir(mode=0)
+    place.harm("wheel", "wrong byte")
+    # Otherwise root may read everything.
+    unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else ["env"]
+    command = [BIN / "devpi-fsck", "--serverdir", place.serverdir, "--repair", "--from", backup]
+    done = tool(f"/usr/bin/{unprivileged[0]}", *unprivileged[1:], *command)
+    assert f"'{backup}/lost+found' cannot be read" in succeeds(done)
+    place.serves_all()
 
 
 @pytest.mark.parametrize("source", SOURCES)

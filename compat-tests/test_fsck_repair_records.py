@@ -33,7 +33,6 @@ from takeover import scale, state
 from takeover.places import index_of
 from takeover.reference import succeeds
 
-MARK = "unfinished-repair"
 KILLS = int(os.environ.get("FSCK_KILLS", "3"))
 
 pytestmark = pytest.mark.ours
@@ -141,7 +140,7 @@ def test_core_metadata_alone(place: Place, fault: str) -> None:
 
 
 def test_strays(place: Place) -> None:
-    """They are removed; contents of removed files are none, as those can be brought back."""
+    """They are kept aside; contents of removed files are none of them, as those can be brought back."""
     place.server.start()
     place.server.api("DELETE", place.files["sdist"].path, auth=index_of(place.server, DEV).auth)
     place.server.stop()
@@ -152,6 +151,7 @@ def test_strays(place: Place) -> None:
     (place.serverdir / "unconfirmed" / strays[2].name).touch()
     done = place.repaired()
     assert [path.name for path in strays if path.exists()] == []
+    assert place.kept_aside() == {strays[0].name: b"", strays[1].name: b"stray", strays[2].name: b"marked"}
     assert [line for line in done if strays[1].name in line]
     assert list((place.serverdir / "unconfirmed").iterdir()) == []
     assert place.where("sdist").exists()
@@ -199,7 +199,7 @@ def test_damaged_database(place: Place) -> None:
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
     before = listing(place.serverdir)
     assert fatal(place.repair("--remove-lost", "--from", place.made.backup))
-    assert changes(before, listing(place.serverdir)) == [MARK]
+    assert changes(before, listing(place.serverdir)) == []
 
 
 @pytest.mark.parametrize(("version", "text"), [(3, "start devpi-server of this release"), (99, "made by a newer release")])
@@ -210,7 +210,7 @@ def test_database_of_another_release(place: Place, version: int, text: str) -> N
     before = listing(place.serverdir)
     for done in (place.repair(), fsck(place.serverdir)):
         assert text in fatal(done)
-    assert changes(before, listing(place.serverdir)) == [MARK]
+    assert changes(before, listing(place.serverdir)) == []
 
 
 @pytest.mark.parametrize("table", ["projects", "indexes"])
@@ -223,7 +223,7 @@ def test_rows_that_refer_to_nothing(place: Place, table: str) -> None:
     done = place.repair("--remove-lost", "--from", place.made.backup)
     assert fatal(done).startswith("The database could not be repaired")
     assert f"refers to one that is not in {table}" in done.stdout
-    assert changes(before, listing(place.serverdir)) in ([MARK], [MARK, DATABASE])
+    assert changes(before, listing(place.serverdir)) in ([], [DATABASE])
     for path in place.serverdir.glob(f"{DATABASE}*"):
         path.unlink()
     shutil.copy(place.made.backup / DATABASE, place.serverdir)
@@ -260,14 +260,10 @@ def test_what_an_interrupted_repair_did_not_get_to(place: Place) -> None:
     obstacle.unlink()
     place.repaired()
     assert place.kept_aside() == {place.where("sdist").name: place.files["sdist"].content}
-    assert not (place.serverdir / MARK).exists()
 
 
 def test_a_database_of_before(place: Place) -> None:
     """Files that came after the backup whose database had to be taken are kept aside."""
-    with database(place.serverdir) as connection:
-        connection.execute("DELETE FROM projects")
-    assert fatal(place.repair())
     for path in place.serverdir.glob(f"{DATABASE}*"):
         path.unlink()
     shutil.copy(place.made.backup / DATABASE, place.serverdir)

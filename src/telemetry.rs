@@ -38,7 +38,7 @@ pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(PENDING_LINES)
-        .finish(Batches(BufWriter::with_capacity(BATCH_BYTES, std::io::stdout())));
+        .finish(Batches { format, lines: BufWriter::with_capacity(BATCH_BYTES, std::io::stdout()) });
     let registry = tracing_subscriber::registry().with(filter);
     // What must be escaped is escaped in batches.
     let lines = tracing_subscriber::fmt::layer()
@@ -72,35 +72,41 @@ impl FormatTime for UtcTime {
 ///
 /// Texts of clients and upstreams stand in lines. What would end a line there, or steer a terminal, is escaped here, where
 /// nobody waits for it.
-struct Batches<W: Write>(BufWriter<W>);
+struct Batches<W: Write> {
+    format: LogFormat,
+    lines: BufWriter<W>,
+}
 
 impl<W: Write> Write for Batches<W> {
     /// Takes one whole line.
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         if text.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-            self.0.write_all(line)?;
+            self.lines.write_all(line)?;
         } else {
-            writeln!(self.0, "{}", escape(&String::from_utf8_lossy(text)))?;
+            writeln!(self.lines, "{}", escape(&String::from_utf8_lossy(text), self.format))?;
         }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()?;
+        self.lines.flush()?;
         sleep(GATHERING);
         Ok(())
     }
 }
 
-/// `text` with escapes for control characters and all that ends lines.
-fn escape(text: &str) -> String {
+/// `text` with escapes for control characters and all that ends lines. All of these have four digits, as JSON needs it.
+fn escape(text: &str, format: LogFormat) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-            escaped.extend(character.escape_default());
-        } else {
+        if !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}') {
             escaped.push(character);
+            continue;
+        }
+        match format {
+            LogFormat::Text => escaped.extend(character.escape_default()),
+            LogFormat::Json => escaped.extend(format!("\\u{:04x}", u32::from(character)).chars()),
         }
     }
     escaped
@@ -112,14 +118,17 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        let mut written = Vec::new();
-        let mut batches = Batches(BufWriter::new(&mut written));
-        for line in ["plain\n", "c\u{e4}rol\n", "one\nINFO two\r\u{85}\u{2028}\u{1b}[31m\n", "\n"] {
-            batches.write_all(line.as_bytes()).unwrap();
+        let plain = "plain\nc\u{e4}rol\none\\nINFO two\\r\\u{85}\\u{2028}\\u{1b}[31m\n\n";
+        let json = "plain\nc\u{e4}rol\none\\u000aINFO two\\u000d\\u0085\\u2028\\u001b[31m\n\n";
+        for (format, expected) in [(LogFormat::Text, plain), (LogFormat::Json, json)] {
+            let mut written = Vec::new();
+            let mut batches = Batches { format, lines: BufWriter::new(&mut written) };
+            for line in ["plain\n", "c\u{e4}rol\n", "one\nINFO two\r\u{85}\u{2028}\u{1b}[31m\n", "\n"] {
+                batches.write_all(line.as_bytes()).unwrap();
+            }
+            batches.flush().unwrap();
+            drop(batches);
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
         }
-        batches.flush().unwrap();
-        drop(batches);
-        let expected = "plain\nc\u{e4}rol\none\\nINFO two\\r\\u{85}\\u{2028}\\u{1b}[31m\n\n";
-        assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
 }

@@ -67,6 +67,14 @@ def overlapping(copies: int, size: int) -> bytes:
     return content + entries + end(copies, len(entries), len(content))
 
 
+def many_extra_fields(members: int, fields: int) -> bytes:
+    """Members with so many extra fields each, which are empty and of no known kind."""
+    extra = struct.pack("<2H", 0xCAFE, 0) * fields
+    names = [METADATA.encode(), *(b"%d" % number for number in range(1, members))]
+    entries = b"".join(central(name, 0, 0, 0, 0, 0, extra) for name in names)
+    return entries + end(members, len(entries), 0)
+
+
 def central(
     name: bytes, checksum: int, packed: int, size: int, offset: int, method: int = 8, extra: bytes = b""
 ) -> bytes:
@@ -162,6 +170,7 @@ WHEELS: dict[str, Callable[[], bytes]] = {
     "overlapping members": lambda: overlapping(1_000, 20 * MIB),
     "too many members": lambda: many_members(100_001),
     "far too long a list of members": lambda: long_list(1_000, 30_000),
+    "too many extra fields": lambda: many_extra_fields(380, 16_000),
     "64 bits: too many members": lambda: with_end64(count=2**62),
     "64 bits: a list beyond the end": lambda: with_end64(offset=2**62),
     "64 bits: huge metadata": lambda: zip64_member(2**62),

@@ -10,9 +10,18 @@ const END: &[u8] = b"PK\x05\x06";
 const LOCATOR: &[u8] = b"PK\x06\x07";
 const END64: &[u8] = b"PK\x06\x06";
 
+const MEMBER: &[u8] = b"PK\x01\x02";
+
 const END_BYTES: usize = 22;
 const LOCATOR_BYTES: usize = 20;
 const END64_BYTES: usize = 56;
+const MEMBER_BYTES: usize = 46;
+
+/// How many extra fields a member may have on the average. Tools write two or three: times, owners, long sizes.
+const EXTRA_FIELDS_PER_MEMBER: u64 = 8;
+
+/// What an extra field begins with: its kind and its length.
+const EXTRA_FIELD_HEAD: usize = 4;
 
 /// How much of the end of a file may hold the end of the list: it is followed by a comment of at
 /// most 64 KiB.
@@ -26,6 +35,8 @@ pub(super) struct Directory {
     /// The largest number of members that is claimed in the 64-bit form. Of the older form there
     /// can only be 65535.
     pub(super) claimed_members: u64,
+    /// Where lists begin, and how many members they have, of each end in which the zip crate may believe.
+    lists: Vec<(u64, u64)>,
 }
 
 impl Directory {
@@ -40,13 +51,43 @@ impl Directory {
         let ends: Vec<usize> = (0..tail.len()).filter(|&at| tail[at..].starts_with(END)).collect();
         let archive_offset = ends.last().and_then(|&at| archive_offset(&tail, start, at)).unwrap_or(0);
         let mut claimed_members = 0;
+        let mut lists = Vec::new();
         for at in ends {
+            let end = &tail[at..];
+            lists.extend(number(end, 16, 4).zip(number(end, 10, 2)));
             if let Some((_, end64)) = locator(&tail, at) {
                 let place = end64.saturating_add(archive_offset);
-                claimed_members = claimed_members.max(members_claimed_at(reader, place, length)?);
+                if let Some((start, members)) = list_claimed_at(reader, place, length)? {
+                    claimed_members = claimed_members.max(members);
+                    lists.push((start, members));
+                }
             }
         }
-        Ok(Self { archive_offset, claimed_members })
+        for (start, _) in &mut lists {
+            *start = start.saturating_add(archive_offset);
+        }
+        lists.sort_unstable();
+        lists.dedup();
+        Ok(Self { archive_offset, claimed_members, lists })
+    }
+
+    /// Whether members have more extra fields than anybody needs. The zip crate keeps each of them, in ten times as much
+    /// memory as it takes in the list.
+    pub(super) fn has_too_many_extra_fields<R: Read + Seek>(&self, reader: &mut R) -> io::Result<bool> {
+        for (start, members) in &self.lists {
+            reader.seek(SeekFrom::Start(*start))?;
+            let (mut seen, mut fields) = (0, 0);
+            while seen < *members
+                && let Some(more) = count_extra_fields(reader)?
+            {
+                seen += 1;
+                fields += more;
+            }
+            if fields > seen * EXTRA_FIELDS_PER_MEMBER {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -74,18 +115,44 @@ fn locator(tail: &[u8], at: usize) -> Option<(usize, u64)> {
     Some((place, number(locator, 8, 8)?))
 }
 
-/// How many members the 64-bit end at `place` claims; none if there is no such end.
-fn members_claimed_at<R: Read + Seek>(reader: &mut R, place: u64, length: u64) -> io::Result<u64> {
+/// Where the list begins, counted from the archive, and how many members it has, as the 64-bit end at `place` claims;
+/// `None` if there is no such end.
+fn list_claimed_at<R: Read + Seek>(
+    reader: &mut R,
+    place: u64,
+    length: u64,
+) -> io::Result<Option<(u64, u64)>> {
     if place >= length {
-        return Ok(0);
+        return Ok(None);
     }
     reader.seek(SeekFrom::Start(place))?;
     let mut end64 = Vec::new();
     reader.by_ref().take(END64_BYTES as u64).read_to_end(&mut end64)?;
     if !end64.starts_with(END64) {
-        return Ok(0);
+        return Ok(None);
     }
-    Ok(number(&end64, 32, 8).unwrap_or(0))
+    Ok(number(&end64, 48, 8).zip(number(&end64, 32, 8)))
+}
+
+/// Reads the next member of a list. Returns how many extra fields it has; `None` if there is none.
+fn count_extra_fields<R: Read>(reader: &mut R) -> io::Result<Option<u64>> {
+    let mut member = Vec::with_capacity(MEMBER_BYTES);
+    reader.by_ref().take(MEMBER_BYTES as u64).read_to_end(&mut member)?;
+    let lengths = [28, 30, 32].map(|at| number(&member, at, 2));
+    let [Some(name), Some(extra), Some(comment)] = lengths else { return Ok(None) };
+    if !member.starts_with(MEMBER) || member.len() < MEMBER_BYTES {
+        return Ok(None);
+    }
+    io::copy(&mut reader.by_ref().take(name), &mut io::sink())?;
+    let mut fields = Vec::new();
+    reader.by_ref().take(extra).read_to_end(&mut fields)?;
+    io::copy(&mut reader.by_ref().take(comment), &mut io::sink())?;
+    let (mut count, mut at) = (0, 0);
+    while let Some(length) = number(&fields, at + 2, 2) {
+        count += 1;
+        at += EXTRA_FIELD_HEAD + usize::try_from(length).unwrap_or(usize::MAX);
+    }
+    Ok(Some(count))
 }
 
 /// The little-endian number of `size` bytes at `at`.
@@ -150,8 +217,11 @@ mod tests {
         for data in [&b""[..], b"#!/bin/sh\n", &long] {
             for (bytes, claimed_members) in [(archive(3), 0), (with_end64(archive(3), 3), 3)] {
                 let bytes = after(data, &bytes);
-                let expected = Directory { archive_offset: data.len() as u64, claimed_members };
-                assert_eq!(read(&bytes), expected);
+                let found = read(&bytes);
+                assert_eq!(
+                    (found.archive_offset, found.claimed_members),
+                    (data.len() as u64, claimed_members)
+                );
                 let summary = check_zip(Cursor::new(bytes), &Limits::default());
                 let expected = ZipSummary { members: 3, has_duplicates: false };
                 assert_eq!(summary.expect("archive is sound"), expected);
@@ -168,8 +238,8 @@ mod tests {
         bytes.extend([0; 12]);
         bytes.extend(place.to_le_bytes());
         bytes.extend([0; 2]);
-        let expected = Directory { archive_offset: 0, claimed_members: 1 << 40 };
-        assert_eq!(read(&bytes), expected);
+        let found = read(&bytes);
+        assert_eq!((found.archive_offset, found.claimed_members), (0, 1 << 40));
     }
 
     #[test]
@@ -181,9 +251,35 @@ mod tests {
         }
     }
 
+    /// An archive whose only member has so many extra fields, behind others without any.
+    fn with_extra_fields(members: usize, fields: usize, is_long_form: bool) -> Vec<u8> {
+        let mut bytes = archive(members);
+        let size = u16::try_from(fields * EXTRA_FIELD_HEAD).expect("length is small");
+        let last = bytes.windows(MEMBER.len()).rposition(|window| window == MEMBER).expect("there is one");
+        bytes[last + 30..last + 32].copy_from_slice(&size.to_le_bytes());
+        let end = bytes.len() - END_BYTES;
+        let list = number(&bytes, end + 12, 4).expect("end is whole") + u64::from(size);
+        bytes[end + 12..end + 16].copy_from_slice(&u32::try_from(list).expect("list is small").to_le_bytes());
+        bytes.splice(end..end, [0xfe, 0xca, 0, 0].repeat(fields));
+        if is_long_form { with_end64(bytes, members as u64) } else { bytes }
+    }
+
+    #[test]
+    fn members_have_few_extra_fields() {
+        for is_long_form in [false, true] {
+            for (members, fields, is_fine) in [(1, 8, true), (1, 9, false), (3, 24, true), (3, 16_000, false)]
+            {
+                let bytes = with_extra_fields(members, fields, is_long_form);
+                let checked = check_zip(Cursor::new(&bytes), &Limits::default());
+                assert_eq!(checked.is_ok(), is_fine, "{members} {fields} {is_long_form}: {checked:?}");
+                assert_eq!(matches!(checked, Err(ArchiveError::TooManyExtraFields)), !is_fine);
+            }
+        }
+    }
+
     #[test]
     fn other_files_give_zeros() {
-        let nothing = Directory { archive_offset: 0, claimed_members: 0 };
+        let nothing = Directory { archive_offset: 0, claimed_members: 0, lists: Vec::new() };
         let locator_only = with_end64(Vec::from([0; END_BYTES]), 9).split_off(END64_BYTES);
         let whole = with_end64(archive(1), 1);
         assert_eq!(read(b""), nothing);

@@ -34,6 +34,9 @@ pub enum ArchiveError {
         /// The limit.
         limit: usize,
     },
+    /// The members have more extra fields than any tool writes.
+    #[error("archive members have too many extra fields")]
+    TooManyExtraFields,
     /// The metadata is larger than [`Limits::metadata_bytes`].
     #[error("wheel metadata is larger than {limit} bytes")]
     MetadataTooLarge {

@@ -46,13 +46,19 @@ impl Meter {
         limits: &Limits,
     ) -> Result<ZipArchive<Metered<'_, R>>, ArchiveError> {
         let limit = limits.members;
-        self.allow((limit as u64).saturating_mul(DIRECTORY_BYTES_PER_MEMBER));
+        let allowance = (limit as u64).saturating_mul(DIRECTORY_BYTES_PER_MEMBER);
+        self.allow(allowance);
         let mut metered = Metered { inner: BufReader::new(reader), meter: self };
         let explain = |error| self.explain(error, ArchiveError::TooManyMembers { limit });
         let directory = Directory::read(&mut metered).map_err(|error| explain(ZipError::Io(error)))?;
         if directory.claimed_members > limit as u64 {
             return Err(ArchiveError::TooManyMembers { limit });
         }
+        let has_too_many = directory.has_too_many_extra_fields(&mut metered);
+        if has_too_many.map_err(|error| explain(ZipError::Io(error)))? {
+            return Err(ArchiveError::TooManyExtraFields);
+        }
+        self.allow(allowance);
         let config = Config { archive_offset: ArchiveOffset::Known(directory.archive_offset) };
         let archive = ZipArchive::with_config(config, metered).map_err(explain)?;
         if archive.len() > limit {

@@ -73,7 +73,7 @@ pub(super) async fn run(
         summary.new_files,
         summary.new_bytes
     );
-    if let Some(secret) = &security.secretfile
+    if let Some(secret) = security.secretfile()
         && fs::canonicalize(secret).ok() != fs::canonicalize(source.join(serverdir::SECRET)).ok()
     {
         info!("the secret in '{}' is not part of the backup; logins end without it", secret.display());

@@ -1,7 +1,6 @@
 //! `devpi-fsck`: checks all stored data, also while a server runs, and repairs them while none does.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{ArgAction, Args};
 use tracing::{error, info, warn};
@@ -13,14 +12,14 @@ use crate::clock::Clock;
 use crate::config::ReadingOptions;
 use crate::fsck::{Fault, Finding, FsckOptions, FsckSummary, Lost, Outcome, Repair, check, find_unnamed};
 use crate::pep::digest::Sha256;
-use crate::storage::files::{AllNamed, References};
+use crate::storage::files::AllNamed;
 use crate::storage::sqlite::DatabaseFault;
 
 pub(super) const ABOUT: &str =
     "Check that all stored files are there and what they are said to be; repair them.";
 
-const UNREPAIRABLE: &str =
-    "The database could not be repaired; take the one of a backup (see 'devpi-server backup').";
+const UNREPAIRABLE: &str = "The database could not be repaired; remove 'wheelhouse.sqlite' with all whose names begin with that, and take the \
+     one of a backup (see 'devpi-server backup').";
 
 /// The options of `devpi-fsck`.
 #[derive(Args, Debug)]
@@ -44,8 +43,7 @@ pub(super) struct Options {
 #[command(next_help_heading = "Repair")]
 struct RepairOptions {
     /// Repair what is found; the server must not be running. Damaged files are kept in the directory `damaged`, mirrors
-    /// fetch what they lack, core metadata are read from wheels anew, files that nothing names are removed, or kept there
-    /// if the database was damaged.
+    /// fetch what they lack, core metadata are read from wheels anew, files that nothing names are kept there, too.
     #[arg(long)]
     repair: bool,
     /// Look for the contents of lost files in this directory: a backup, or any with such files. May be repeated.
@@ -136,9 +134,8 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
         return Err(Fatal::new(format!("--from {}: there is no such directory", missing.display())).into());
     }
     let directory = ServerDir::open(path)?;
-    let goes_on = directory.begin_repair()?;
     let repaired = directory.repair_database()?;
-    for done in &repaired {
+    for done in repaired {
         info!("repaired: {done}");
     }
     let reading = Reading::open(path, limits)?;
@@ -148,19 +145,10 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
         tell_of_database(&faults);
         return Err(Fatal::new(format!("{UNREPAIRABLE} No file was touched.")).into());
     }
-    // What it does not name now, it may have named before.
-    let was_damaged = goes_on || !repaired.is_empty() || !faults.is_empty();
-    if !was_damaged {
-        directory.end_repair()?;
-    }
     let Stores { meta, files } = directory.open_stores(limits)?;
-    let registry =
-        Stores { meta: Arc::clone(&meta), files: Arc::clone(&files) }.registry_for_tool(limits).await?;
-    let references: &dyn References = if was_damaged { &AllNamed } else { &registry };
-    let unfinished = files.settle(references).await?;
-    if unfinished > 0 {
-        info!("repaired: removed {unfinished} files of uploads that were never finished");
-    }
+    // What the database does not name now, it may have named before, or another one that was in its place: nothing that
+    // is whole is removed.
+    files.settle(&AllNamed).await?;
     let Found { faults, unnamed, .. } = find(options, &reading).await?;
     let repair = Repair {
         meta: &*meta,
@@ -181,24 +169,16 @@ async fn repair(options: &Options, path: &Path) -> anyhow::Result<()> {
     };
     let forgotten = repair.run(faults, &mut tell).await?;
     for sha256 in unnamed {
-        if was_damaged {
-            let to = files.set_aside(&sha256).await?;
-            info!("repaired: the content {sha256}, which nothing names, is kept in '{}'", to.display());
-        } else {
-            files.remove(&sha256).await?;
-            info!("repaired: removed the content {sha256}");
-        }
+        let to = files.set_aside(&sha256).await?;
+        info!("repaired: the content {sha256}, which nothing names, is kept in '{}'", to.display());
     }
-    registry.close().await?;
+    meta.close().await?;
     let places = directory.forget_documents(&forgotten)?;
     if places > 0 {
         info!("repaired: {places} references to metadata that were missing or damaged");
     }
     let faults = reading.check_database().await?;
     tell_of_database(&faults);
-    if faults.is_empty() {
-        directory.end_repair()?;
-    }
     match (lost, faults.is_empty()) {
         (0, true) => Ok(()),
         (_, false) => Err(Fatal::new(UNREPAIRABLE).into()),

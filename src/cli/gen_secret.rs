@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::console::Fatal;
 use crate::auth::secret::Secret;
-use crate::config::CommonOptions;
+use crate::config::{CommonOptions, path_in_home};
 use crate::telemetry;
 
 pub(super) const ABOUT: &str = "Write a new secret file for devpi-server, or check an existing one.";
@@ -18,7 +18,7 @@ pub(super) struct Options {
     #[command(flatten)]
     common: CommonOptions,
     /// Where the secret is or is to be.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_in_home)]
     secretfile: Option<PathBuf>,
 }
 

@@ -86,6 +86,11 @@ impl RootPassword {
         }
     }
 
+    /// The password that the options give, if they give one.
+    pub(super) fn given(options: &InitOptions) -> Option<Self> {
+        (options.root_passwd_hash.is_some() || !options.root_passwd.is_empty()).then(|| Self::of(options))
+    }
+
     async fn hash(self) -> anyhow::Result<String> {
         match self {
             Self::Text(text) => Ok(PasswordHasher::new(1).hash(text).await?),

@@ -198,8 +198,9 @@ async fn initialise_first(
     options: &ServerOptions,
 ) -> anyhow::Result<bool> {
     let contents = Contents::of(&options.initialisation);
+    let given = given.map(RootPassword::Text).or_else(|| RootPassword::given(&options.initialisation));
     if let Some(password) = given {
-        initialise(path, RootPassword::Text(password), contents, &options.limits).await?;
+        initialise(path, password, contents, &options.limits).await?;
         return Ok(false);
     }
     let mut bytes = [0; GENERATED_PASSWORD_BYTES];
@@ -213,7 +214,7 @@ async fn initialise_first(
 
 /// The secret of the login tokens. With `--init` one is kept in the directory, so that logins survive a restart.
 fn read_secret(options: &ServerOptions, directory: &ServerDir) -> anyhow::Result<Secret> {
-    if let Some(path) = &options.security.secretfile {
+    if let Some(path) = options.security.secretfile() {
         info!("Using secret file '{}'.", path.display());
         return Ok(Secret::read(path).map_err(Fatal::new)?);
     }

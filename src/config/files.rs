@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 /// The section of the configuration file, and the name of its directory.
 const SECTION: &str = "devpi-server";
 
+/// The option that names the file.
+const OPTION: &str = "configfile";
+
 /// The file name in the standard directories.
 const FILE_NAME: &str = "devpi-server.yml";
 
@@ -66,7 +69,7 @@ pub fn layer(
 ) -> Result<Layered, ConfigFileError> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
     let mut warnings = Vec::new();
-    let file = match named_file(arguments) {
+    let file = match named_file(&command, arguments) {
         Some(path) => Some(path),
         None => find_file(&environment, &mut warnings),
     };
@@ -95,7 +98,7 @@ pub fn layer(
             value = Some(deprecated.into());
         }
         if let Some(value) = value
-            && long != "configfile"
+            && long != OPTION
         {
             let is_switch = command.get_arguments().any(|argument| {
                 *argument.get_id() == id && matches!(argument.get_action(), ArgAction::SetTrue)
@@ -111,20 +114,28 @@ pub fn layer(
     Ok(Layered { command, warnings })
 }
 
-/// The file that the command line names.
-fn named_file(arguments: &[OsString]) -> Option<PathBuf> {
+/// The file that the command line names, by an option that may be abbreviated as all may.
+fn named_file(command: &Command, arguments: &[OsString]) -> Option<PathBuf> {
+    let is_meant = |name: &str| {
+        let mut fitting =
+            command.get_arguments().filter_map(Arg::get_long).filter(|long| long.starts_with(name));
+        OPTION == name || (OPTION.starts_with(name) && fitting.nth(1).is_none())
+    };
     let mut found = None;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let Some(text) = argument.to_str() else { continue };
-        if text == "-c" || text == "--configfile" {
-            found = arguments.next().map(PathBuf::from);
-        } else if let Some(path) = text.strip_prefix("--configfile=") {
-            found = Some(path.into());
-        } else if let Some(path) = text.strip_prefix("-c")
-            && !text.starts_with("--")
-        {
-            found = Some(path.into());
+        if let Some(long) = text.strip_prefix("--") {
+            match long.split_once('=') {
+                Some((name, path)) if is_meant(name) => found = Some(path.into()),
+                None if is_meant(long) => found = arguments.next().map(PathBuf::from),
+                _ => {}
+            }
+        } else if let Some(path) = text.strip_prefix("-c") {
+            found = match path.strip_prefix('=').unwrap_or(path) {
+                "" => arguments.next().map(PathBuf::from),
+                path => Some(path.into()),
+            };
         }
     }
     found
@@ -233,7 +244,8 @@ mod tests {
         let lookup = |name: &str| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let layered = layer(Options::augment_args(Command::new("x")), &arguments, &lookup)?;
+        let command = Options::augment_args(Command::new("x").infer_long_args(true));
+        let layered = layer(command, &arguments, &lookup)?;
         let matches = layered.command.get_matches_from(arguments);
         Ok((clap::FromArgMatches::from_arg_matches(&matches).unwrap(), layered.warnings))
     }
@@ -256,6 +268,20 @@ mod tests {
         assert_eq!((options.port, options.offline_mode), (3, false));
         let (options, _) = parse(&["-c", path, "--port", "4", "--listen", "c:3"], &environment).unwrap();
         assert_eq!((options.port, options.listen), (4, vec!["c:3".to_owned()]));
+    }
+
+    #[test]
+    fn the_file_is_found_however_the_option_is_written() {
+        let file = file("devpi-server:\n  port: 2\n");
+        let path = file.path().to_str().unwrap();
+        let joined =
+            ["-c", "-c=", "--configfile=", "--config=", "--c="].map(|option| vec![[option, path].concat()]);
+        let apart =
+            ["-c", "--configfile", "--config", "--conf"].map(|option| vec![option.into(), path.into()]);
+        for arguments in joined.into_iter().chain(apart) {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            assert_eq!(parse(&arguments, &[]).unwrap().0.port, 2, "{arguments:?}");
+        }
     }
 
     #[test]

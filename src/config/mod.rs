@@ -22,7 +22,7 @@ pub use listen::{ListenError, ListenOptions, ServerAddress};
 pub use mirror::{CredentialsError, MirrorOptions};
 pub use role::{Role, RoleError, RoleOptions, StoredRole};
 pub use security::SecurityOptions;
-pub use storage::{InitOptions, StorageOptions};
+pub use storage::{InitOptions, StorageOptions, path_in_home};
 pub use takeover::{IntakeOptions, ReadingOptions, TakeoverOptions};
 pub use unused::{UnusedOptions, UnusedStorageOptions};
 

@@ -1,9 +1,10 @@
 //! Who may do what, and what logins rest on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::storage::path_in_home;
 use crate::auth::secret::KeyCost;
 use crate::domain::acl::AccessPolicy;
 
@@ -13,8 +14,8 @@ use crate::domain::acl::AccessPolicy;
 pub struct SecurityOptions {
     /// File with the secret from which login tokens are signed; see devpi-gen-secret. Without one, logins end when
     /// the server stops.
-    #[arg(long, value_name = "FILE")]
-    pub secretfile: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = path_in_home)]
+    secretfile: Option<PathBuf>,
 
     /// Users and :groups, separated by commas, who alone may create and change users and indexes.
     #[arg(long, value_name = "NAMES")]
@@ -34,6 +35,11 @@ pub struct SecurityOptions {
 }
 
 impl SecurityOptions {
+    /// The file with the secret; an empty name is none.
+    pub fn secretfile(&self) -> Option<&Path> {
+        self.secretfile.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// The permissions.
     pub fn policy(&self) -> AccessPolicy {
         let split = |names: &String| {

@@ -1,5 +1,6 @@
 //! Where data is, and with what a new server starts.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -23,11 +24,7 @@ pub struct StorageOptions {
 impl StorageOptions {
     /// The directory with all data; a leading `~` stands for `home`.
     pub fn serverdir(&self, home: Option<PathBuf>) -> PathBuf {
-        match (self.serverdir.strip_prefix("~"), home) {
-            (Some(""), Some(home)) => home,
-            (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
-            _ => PathBuf::from(&self.serverdir),
-        }
+        expand_home(&self.serverdir, home)
     }
 
     /// The name of the storage if it is another one than the default, without its settings.
@@ -38,6 +35,19 @@ impl StorageOptions {
     /// The name of the storage, without its settings.
     pub fn backend(&self) -> &str {
         self.storage.split(':').next().unwrap_or_default()
+    }
+}
+
+/// A path in which a leading `~` stands for the home directory, as a value of an option.
+pub fn path_in_home(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(expand_home(text, std::env::home_dir()))
+}
+
+fn expand_home(text: &str, home: Option<PathBuf>) -> PathBuf {
+    match (text.strip_prefix('~'), home) {
+        (Some(""), Some(home)) => home,
+        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+        _ => PathBuf::from(text),
     }
 }
 

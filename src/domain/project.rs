@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::index_config::IndexKind;
 use super::inherit::{find_sources, resolution_order};
 use super::mirror_view::ShownPage;
@@ -146,11 +148,14 @@ impl Registry {
         // Nothing is read while an upstream is waited for.
         drop(snapshot);
         let mut stale = None;
-        for station in mirrors {
-            let listed = self.mirrors.names(&station.mirror()).await?;
+        // All at once: those that do not answer are waited for once.
+        let asked = mirrors.iter().map(async |station| self.mirrors.names(&station.mirror()).await);
+        let listed = join_all(asked).await;
+        for (station, listed) in mirrors.iter().zip(listed) {
+            let listed = listed?;
             stale = stale.or(listed.stale);
             let projects = ListedProjects::Upstream(listed.names);
-            indexes.push(ListedIndex { index: station.index, bases: Vec::new(), projects });
+            indexes.push(ListedIndex { index: station.index.clone(), bases: Vec::new(), projects });
         }
         Ok(ListedIndexes { indexes, stale })
     }

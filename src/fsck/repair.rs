@@ -252,11 +252,19 @@ impl Repair<'_> {
 }
 
 /// The files below a directory that have one of these sizes. Blocks.
-fn list_files_of(directory: &Path, sizes: &HashSet<u64>) -> std::io::Result<Vec<PathBuf>> {
+fn list_files_of(top: &Path, sizes: &HashSet<u64>) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut directories = vec![directory.to_owned()];
+    let mut directories = vec![top.to_owned()];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory)? {
+        let entries = match fs::read_dir(&directory) {
+            // Such as `lost+found`, where the backup has a file system of its own.
+            Err(cause) if directory != top => {
+                warn!("'{}' cannot be read: {cause}", directory.display());
+                continue;
+            }
+            entries => entries?,
+        };
+        for entry in entries {
             let entry = entry?;
             let metadata = match entry.metadata() {
                 Ok(metadata) => metadata,

@@ -285,15 +285,14 @@ impl UpstreamClient {
             }
             let response = request.send().await.map_err(|error| unreachable(url, error))?;
             debug!(url = %shown(&next), status = response.status().as_u16(), "asked an upstream");
-            match redirection(&response) {
-                Some(target) => next = target,
-                None => {
-                    if let Some(pause) = wished_pause(&response) {
-                        self.breakers.rest(&origin(url), pause);
-                    }
-                    return Ok(response);
-                }
+            if let Some(target) = redirection(&response) {
+                next = target;
+                continue;
             }
+            if let Some(pause) = wished_pause(&response) {
+                self.breakers.rest(&origin(url), pause);
+            }
+            return Ok(response);
         }
         Err(UpstreamError::Unreachable { url: shown(url), cause: "too many redirects".into() })
     }

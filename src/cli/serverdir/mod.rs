@@ -193,16 +193,6 @@ impl ServerDir {
         self.path.join(SECRET)
     }
 
-    /// Notes that a repair begins. Returns whether one before it has not ended. Blocks.
-    pub(super) fn begin_repair(&self) -> std::io::Result<bool> {
-        unfinished::begin_repair(&self.path)
-    }
-
-    /// Notes that the repair has ended. Blocks.
-    pub(super) fn end_repair(&self) -> std::io::Result<()> {
-        unfinished::end_repair(&self.path)
-    }
-
     /// Repairs the database by its own means, before it is opened, and says what was done. Blocks.
     pub(super) fn repair_database(&self) -> Result<Vec<String>, StorageError> {
         SqliteStore::repair(&self.path.join(DATABASE), Clock::system().now())

@@ -1,4 +1,4 @@
-//! What is not complete: a database that is being made, which gets its own name then, and a repair.
+//! The database while it is being made: it gets its own name when it is complete.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,9 +12,6 @@ use crate::config::LimitOptions;
 
 /// The database while it is being made.
 pub(super) const UNFINISHED_DATABASE: &str = "unfinished.sqlite";
-
-/// There while the data are being repaired.
-const UNFINISHED_REPAIR: &str = "unfinished-repair";
 
 /// What SQLite keeps beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -63,21 +60,6 @@ pub(super) fn put_in_place(path: &Path) -> std::io::Result<()> {
 pub(super) fn remove_unfinished(path: &Path) -> std::io::Result<()> {
     remove_if_there(&path.join(UNFINISHED_DATABASE))?;
     remove_companions(path, UNFINISHED_DATABASE)
-}
-
-/// Notes that a repair begins. Returns whether one before it has not ended: what was wrong with the database then may be
-/// right now.
-pub(super) fn begin_repair(path: &Path) -> std::io::Result<bool> {
-    let mark = path.join(UNFINISHED_REPAIR);
-    let was_there = mark.try_exists()?;
-    File::create(mark)?.sync_all()?;
-    File::open(path)?.sync_all()?;
-    Ok(was_there)
-}
-
-/// Notes that the repair has ended.
-pub(super) fn end_repair(path: &Path) -> std::io::Result<()> {
-    remove_if_there(&path.join(UNFINISHED_REPAIR))
 }
 
 /// Whether there is something beside the database that belongs to it: changes that are not in it yet, or what it was like
