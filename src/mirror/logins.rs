@@ -94,14 +94,25 @@ impl Logins {
     }
 }
 
-/// Whether a URL is another one or lies below it. One whose path a server may read as another path does not.
+/// Whether a URL is another one or lies below it, however the server reads its path.
 fn lies_below(url: &Url, other: &Url) -> bool {
-    let path = url.path().to_ascii_lowercase();
-    if ["%2f", "%5c", "%2e", "%25"].iter().any(|hidden| path.contains(hidden)) {
-        return false;
-    }
     let rest = url.path().strip_prefix(other.path().trim_end_matches('/'));
-    url.origin() == other.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    url.origin() == other.origin() && rest.is_some_and(|rest| !leads_up(rest))
+}
+
+/// Whether a path may lead to what is above it, for a server that decodes it, be it several times, or passes over what
+/// stands behind a semicolon.
+fn leads_up(path: &str) -> bool {
+    let mut path = path.to_owned();
+    loop {
+        let decoded = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+        if decoded == path {
+            break;
+        }
+        path = decoded;
+    }
+    path.split(['/', '\\']).any(|segment| segment.split(';').next() == Some(".."))
 }
 
 #[cfg(test)]
@@ -132,9 +143,9 @@ mod tests {
         // Mirrors of other things borrow nothing.
         for stranger in [
             "https://upstream.example/simple/..%2fprivate/",
-            "https://upstream.example/simple/%2E%2e/private/",
             "https://upstream.example/simple/..%5Cprivate/",
             "https://upstream.example/simple/..%252Fprivate/",
+            "https://upstream.example/simple/..;/private/",
             "https://upstream.example/simplest/",
             "https://upstream.example/",
             "http://other.example/simple/",
@@ -146,6 +157,19 @@ mod tests {
         {
             assert_eq!(Logins::default().add_lines(bad), Err(LoginLineError(line)), "{bad}");
         }
+    }
+
+    #[test]
+    fn escaped_characters_are_no_obstacle() {
+        let mut logins = Logins::default();
+        let group = "https://upstream.example/projects/group%2Fproject/simple/";
+        logins.add_lines(&group.replace("://", "://one:1@")).unwrap();
+        logins.add_lines("https://two:2@upstream.example/projects/").unwrap();
+        assert_eq!(found(&logins, group, group).as_deref(), Some("one:1"));
+        let file = format!("{group}x%2F1..2%25/x.whl");
+        assert_eq!(found(&logins, group, &file).as_deref(), Some("one:1"));
+        let other = "https://upstream.example/projects/group%2Fother/";
+        assert_eq!(found(&logins, other, other).as_deref(), Some("two:2"));
     }
 
     #[test]
