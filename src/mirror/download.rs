@@ -17,10 +17,11 @@ use url::Url;
 
 use super::Mirrors;
 use super::error::{FetchError, UpstreamError};
+use super::headers::{content_range, text};
 use super::links::main_hash;
 use super::settings::Mirror;
 use super::transfer::Transfer;
-use super::upstream::{FilePart, causes, content_range, shown, text};
+use super::upstream::{FilePart, causes, shown};
 use crate::storage::StorageError;
 use crate::storage::files::{IncomingFile, ReceivedFile};
 use crate::storage::mirrored::MirrorFile;
@@ -187,8 +188,7 @@ impl Source<'_> {
         let answer = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = content_range(response.headers());
-                // Not every server minds the condition of the request.
-                let is_same = has_hash || Head::read(response.headers()).validator == head.validator;
+                let is_same = has_hash || head.is_not_contradicted(response.headers());
                 let fits = range.is_some_and(|(first, _, size)| {
                     is_same && first == taken && head.size.is_none_or(|expected| expected == size)
                 });
@@ -324,6 +324,13 @@ impl Head {
         etag.is_some() && etag == self.validator
     }
 
+    /// Whether a part with these headers does not say that it is of another file. Not every server minds the condition of a
+    /// request.
+    fn is_not_contradicted(&self, headers: &HeaderMap) -> bool {
+        let other = Self::read(headers).validator;
+        other.is_none() || other == self.validator
+    }
+
     fn read(headers: &HeaderMap) -> Self {
         let is_packed = text(headers, &CONTENT_ENCODING)
             .is_some_and(|coding| matches!(coding.trim().to_ascii_lowercase().as_str(), "gzip" | "x-gzip"));
@@ -337,5 +344,22 @@ impl Head {
             modified: date.and_then(|date| Timestamp::try_from(date).ok()),
             is_packed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn a_part_of_another_file_contradicts() {
+        let head = |name: HeaderName, value| HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        let whole = Head::read(&head(ETAG, "\"one\""));
+        assert!(whole.is_not_contradicted(&head(ETAG, "\"one\"")));
+        assert!(whole.is_not_contradicted(&HeaderMap::new()), "it answers to the condition");
+        assert!(!whole.is_not_contradicted(&head(ETAG, "\"two\"")));
+        let whole = Head::read(&head(LAST_MODIFIED, "Tue, 01 Jan 2019 00:00:00 GMT"));
+        assert!(!whole.is_not_contradicted(&head(LAST_MODIFIED, "Tue, 01 Jan 2019 00:00:01 GMT")));
     }
 }

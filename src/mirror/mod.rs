@@ -15,6 +15,7 @@ mod download;
 mod error;
 mod fetch;
 mod flights;
+mod headers;
 mod links;
 mod logins;
 mod names;

@@ -13,8 +13,9 @@ use url::Url;
 
 use super::Mirrors;
 use super::error::{FetchError, UpstreamError};
+use super::headers::content_range;
 use super::settings::Mirror;
-use super::upstream::{FilePart, content_range, shown};
+use super::upstream::{FilePart, shown};
 use crate::archive;
 use crate::storage::StorageError;
 

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
@@ -21,6 +21,7 @@ use url::Url;
 
 use super::breaker::Breakers;
 use super::error::UpstreamError;
+use super::headers::{add, redirection, settled_modification, text, wished_pause};
 use super::logins::Logins;
 use super::permits::BodyMemory;
 use super::settings::Mirror;
@@ -285,11 +286,11 @@ impl UpstreamClient {
             }
             let response = request.send().await.map_err(|error| unreachable(url, error))?;
             debug!(url = %shown(&next), status = response.status().as_u16(), "asked an upstream");
-            if let Some(target) = redirection(&response) {
-                next = target;
+            if let Some(target) = redirection(response.status(), response.url(), response.headers()) {
+                next = without_credentials(&target);
                 continue;
             }
-            if let Some(pause) = wished_pause(&response) {
+            if let Some(pause) = wished_pause(response.status(), response.headers()) {
                 self.breakers.rest(&origin(url), pause);
             }
             return Ok(response);
@@ -333,56 +334,6 @@ fn without_credentials(url: &Url) -> Url {
 /// Scheme, host and port.
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
-}
-
-/// For how long an upstream that has too much to do wishes to be left alone (RFC 9110, section 10.2.3).
-fn wished_pause(response: &Response) -> Option<Duration> {
-    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        return None;
-    }
-    let wish = text(response.headers(), &RETRY_AFTER)?;
-    match wish.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(wish.trim()).ok()?.duration_since(SystemTime::now()).ok(),
-    }
-}
-
-/// Where an answer sends its reader to; `None` if nowhere, or to where no request can go.
-fn redirection(response: &Response) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let target = response.url().join(&text(response.headers(), &LOCATION)?).ok()?;
-    matches!(target.scheme(), "http" | "https").then_some(target)
-}
-
-/// When what an answer has was last modified, as a validator: a second that had not ended when the answer was made may
-/// have seen another change (RFC 9110, section 8.8.2.2).
-fn settled_modification(headers: &HeaderMap) -> Option<String> {
-    let date = |name| httpdate::parse_http_date(text(headers, name)?.trim()).ok();
-    let answered = date(&DATE).unwrap_or_else(SystemTime::now);
-    let age = answered.duration_since(date(&LAST_MODIFIED)?).ok()?;
-    text(headers, &LAST_MODIFIED).filter(|_| age >= Duration::from_secs(1))
-}
-
-/// Adds a header to those of a request. What an upstream has said may be none that can be sent back.
-fn add(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-/// A header's text, where it is one.
-pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-}
-
-/// The `Content-Range` of an answer: its first byte, its last byte, and the size of the file.
-pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, u64, u64)> {
-    let text = text(headers, &CONTENT_RANGE)?;
-    let (range, size) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    Some((first.trim().parse().ok()?, last.trim().parse().ok()?, size.trim().parse().ok()?))
 }
 
 fn unreachable(url: &Url, error: reqwest::Error) -> UpstreamError {
