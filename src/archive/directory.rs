@@ -9,7 +9,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 const END: &[u8] = b"PK\x05\x06";
 const LOCATOR: &[u8] = b"PK\x06\x07";
 const END64: &[u8] = b"PK\x06\x06";
-
 const MEMBER: &[u8] = b"PK\x01\x02";
 
 const END_BYTES: usize = 22;
@@ -76,9 +75,9 @@ impl Directory {
     pub(super) fn has_too_many_extra_fields<R: Read + Seek>(&self, reader: &mut R) -> io::Result<bool> {
         for (start, members) in &self.lists {
             reader.seek(SeekFrom::Start(*start))?;
-            let (mut seen, mut fields) = (0, 0);
+            let (mut seen, mut fields, mut buffer) = (0, 0, Vec::new());
             while seen < *members
-                && let Some(more) = count_extra_fields(reader)?
+                && let Some(more) = count_extra_fields(reader, &mut buffer)?
             {
                 seen += 1;
                 fields += more;
@@ -134,25 +133,29 @@ fn list_claimed_at<R: Read + Seek>(
     Ok(number(&end64, 48, 8).zip(number(&end64, 32, 8)))
 }
 
-/// Reads the next member of a list. Returns how many extra fields it has; `None` if there is none.
-fn count_extra_fields<R: Read>(reader: &mut R) -> io::Result<Option<u64>> {
-    let mut member = Vec::with_capacity(MEMBER_BYTES);
-    reader.by_ref().take(MEMBER_BYTES as u64).read_to_end(&mut member)?;
-    let lengths = [28, 30, 32].map(|at| number(&member, at, 2));
-    let [Some(name), Some(extra), Some(comment)] = lengths else { return Ok(None) };
-    if !member.starts_with(MEMBER) || member.len() < MEMBER_BYTES {
+/// Reads the next member of a list into a buffer. Returns how many extra fields it has; `None` if there is none.
+fn count_extra_fields<R: Read>(reader: &mut R, buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
+    buffer.clear();
+    reader.by_ref().take(MEMBER_BYTES as u64).read_to_end(buffer)?;
+    if !buffer.starts_with(MEMBER) || buffer.len() < MEMBER_BYTES {
         return Ok(None);
     }
-    io::copy(&mut reader.by_ref().take(name), &mut io::sink())?;
-    let mut fields = Vec::new();
-    reader.by_ref().take(extra).read_to_end(&mut fields)?;
-    io::copy(&mut reader.by_ref().take(comment), &mut io::sink())?;
-    let (mut count, mut at) = (0, 0);
-    while let Some(length) = number(&fields, at + 2, 2) {
+    let [name, extra, comment] = [28, 30, 32].map(|at| length(buffer, at).unwrap_or(0));
+    buffer.clear();
+    reader.by_ref().take((name + extra + comment) as u64).read_to_end(buffer)?;
+    let mut fields = buffer.get(name..name + extra).unwrap_or_default();
+    let mut count = 0;
+    while let Some(length) = length(fields, 2) {
         count += 1;
-        at += EXTRA_FIELD_HEAD + usize::try_from(length).unwrap_or(usize::MAX);
+        fields = fields.get(EXTRA_FIELD_HEAD + length..).unwrap_or_default();
     }
     Ok(Some(count))
+}
+
+/// A length of two bytes at `at`.
+fn length(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..at + 2)?.try_into().ok()?;
+    Some(u16::from_le_bytes(bytes).into())
 }
 
 /// The little-endian number of `size` bytes at `at`.
@@ -251,7 +254,7 @@ mod tests {
         }
     }
 
-    /// An archive whose only member has so many extra fields, behind others without any.
+    /// An archive whose last member has so many extra fields, behind others without any.
     fn with_extra_fields(members: usize, fields: usize, is_long_form: bool) -> Vec<u8> {
         let mut bytes = archive(members);
         let size = u16::try_from(fields * EXTRA_FIELD_HEAD).expect("length is small");
