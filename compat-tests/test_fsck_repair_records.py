@@ -272,6 +272,7 @@ def test_a_database_of_before(place: Place) -> None:
     place.repaired()
     assert place.kept_aside() == {place.where("sdist").name: place.files["sdist"].content}
 
+
 def test_damaged_twice(place: Place) -> None:
     """What was set aside before is in nobody's way."""
     for how in ("wrong byte", "cut"):

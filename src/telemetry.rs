@@ -44,6 +44,7 @@ pub fn start(debug: bool, format: LogFormat, warnings: &[String]) -> WorkerGuard
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_timer(UtcTime)
+        .with_ansi(false)
         .with_ansi_sanitization(false);
     let started = match format {
         LogFormat::Text => registry.with(lines.with_target(false)).try_init(),

@@ -18,8 +18,8 @@ use crate::storage::sqlite::DatabaseFault;
 pub(super) const ABOUT: &str =
     "Check that all stored files are there and what they are said to be; repair them.";
 
-const UNREPAIRABLE: &str = "The database could not be repaired; remove 'wheelhouse.sqlite' with all whose names begin with that, and take the \
-     one of a backup (see 'devpi-server backup').";
+const UNREPAIRABLE: &str = "The database could not be repaired; move 'wheelhouse.sqlite' away, with all files whose names \
+     begin with that, and take the one of a backup (see 'devpi-server backup').";
 
 /// The options of `devpi-fsck`.
 #[derive(Args, Debug)]

@@ -116,11 +116,10 @@ pub fn layer(
 
 /// The file that the command line names, by an option that may be abbreviated as all may.
 fn named_file(command: &Command, arguments: &[OsString]) -> Option<PathBuf> {
-    let is_meant = |name: &str| {
-        let mut fitting =
-            command.get_arguments().filter_map(Arg::get_long).filter(|long| long.starts_with(name));
-        OPTION == name || (OPTION.starts_with(name) && fitting.nth(1).is_none())
+    let fitting = |name: &str| {
+        command.get_arguments().filter_map(Arg::get_long).filter(|long| long.starts_with(name)).count()
     };
+    let is_meant = |name: &str| OPTION == name || (OPTION.starts_with(name) && fitting(name) == 1);
     let mut found = None;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {

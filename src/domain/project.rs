@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 
 use super::index_config::IndexKind;
 use super::inherit::{find_sources, resolution_order};
@@ -150,12 +150,11 @@ impl Registry {
         let mut stale = None;
         // All at once: those that do not answer are waited for once.
         let asked = mirrors.iter().map(async |station| self.mirrors.names(&station.mirror()).await);
-        let listed = join_all(asked).await;
-        for (station, listed) in mirrors.iter().zip(listed) {
-            let listed = listed?;
+        let listed = try_join_all(asked).await?;
+        for (station, listed) in mirrors.into_iter().zip(listed) {
             stale = stale.or(listed.stale);
             let projects = ListedProjects::Upstream(listed.names);
-            indexes.push(ListedIndex { index: station.index.clone(), bases: Vec::new(), projects });
+            indexes.push(ListedIndex { index: station.index, bases: Vec::new(), projects });
         }
         Ok(ListedIndexes { indexes, stale })
     }

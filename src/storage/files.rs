@@ -47,7 +47,8 @@ pub trait FileStore: Send + Sync {
     /// Removes a content, which nothing may name. Whether it was there.
     async fn remove(&self, sha256: &Sha256) -> Result<bool, StorageError>;
 
-    /// Takes a damaged content out of the store, and keeps it aside for whoever wants to see it. Returns where.
+    /// Takes a content that is damaged, or that nothing names, out of the store, and keeps it aside for whoever wants to see
+    /// it. Returns where.
     async fn set_aside(&self, sha256: &Sha256) -> Result<PathBuf, StorageError>;
 
     /// Makes durable what was taken in by [`FileStore::take_local`].
