@@ -194,8 +194,8 @@ impl Registry {
         self.read_source(self.meta.snapshot().await?.as_mut(), &source.index, &source.release).await
     }
 
-    /// Pushes what was found, with the same choice of files, to the index `target`, whose release then has the same
-    /// metadata.
+    /// Pushes what was found, with the same choice of files, to the index `target`. Its release keeps the fields that
+    /// the source does not have: a mirror knows few.
     pub async fn push(
         &self,
         caller: &Caller,
@@ -216,6 +216,10 @@ impl Registry {
             }
             let config = self.require_target(snapshot, caller, target).await?;
             let (project, version) = (&release.project, &release.version);
+            let metadata = match snapshot.get_release(target, project.normal(), version).await? {
+                Some(existing) => existing.metadata.overlaid_with(&source.metadata),
+                None => source.metadata.clone(),
+            };
             let change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Project(
                     source.index.clone(),
@@ -232,7 +236,7 @@ impl Registry {
                     index: target.clone(),
                     project: project.clone(),
                     version: Arc::clone(version),
-                    metadata: source.metadata.clone(),
+                    metadata,
                     existing: ExistingMetadata::Replace,
                 });
             let old = snapshot.list_links(target, project.normal(), Some(version)).await?;

@@ -135,11 +135,15 @@ impl ReleaseMetadata {
 
     /// These fields, with those of `newer` in the place of their old values.
     #[must_use]
-    pub fn updated_with(mut self, newer: &Self) -> Self {
-        for (field, value) in &newer.0 {
-            self.0.insert(field.clone(), value.clone());
-        }
-        self.complete()
+    pub fn overlaid_with(mut self, newer: &Self) -> Self {
+        self.0.extend(newer.0.clone());
+        self
+    }
+
+    /// The same, [complete](Self::complete).
+    #[must_use]
+    pub fn updated_with(self, newer: &Self) -> Self {
+        self.overlaid_with(newer).complete()
     }
 
     /// Puts fields in the place of those of the same names, and adds the others.

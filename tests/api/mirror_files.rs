@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use wheelhouse::mirror::MirrorOptions;
 use wheelhouse::pep::digest::Sha256;
 
-use crate::support::{Answer, Caller, Reply, TestServer, Upstream, Wheel};
+use crate::support::{Answer, Caller, Reply, TestServer, Upstream, Wheel, sdist};
 
 const FILE: &str = "/files/demo-1.0.zip";
 
@@ -454,14 +454,21 @@ async fn a_release_of_a_mirror_can_be_pushed() {
         let request = caller.request("PUSH", "root/up").header("Accept", "application/json");
         caller.send(request.json(&body)).await
     };
+    // What an upload said of the release is more than a mirror knows.
+    let uploaded = sdist("demo", "1.0", "uploaded").form().field("summary", "kept");
+    root.post("root/dev", &uploaded.field("requires_python", ">=3.6")).await.expect(200);
     push(&server.anonymous(), "1.0").await.expect(401);
     assert!(upstream.requests(FILE).is_empty(), "nothing is fetched for who may not push");
     let log = push(&root, "1.0").await.result();
     assert_eq!(log[0], json!([200, "register", "demo", "1.0", "->", "root/dev"]));
     assert_eq!(log.as_array().unwrap().len(), 3);
     let page = server.anonymous().get_simple("root/dev/+simple/demo/").await.json();
-    assert_eq!(page["files"].as_array().unwrap().len(), 2);
-    assert_eq!(page["files"][0]["requires-python"], ">=3.8");
+    assert_eq!(page["files"].as_array().unwrap().len(), 3);
+    for file in page["files"].as_array().unwrap() {
+        assert_eq!(file["requires-python"], ">=3.8");
+    }
+    let release = server.anonymous().get_json("root/dev/demo/1.0").await.result();
+    assert_eq!((&release["summary"], &release["requires_python"]), (&json!("kept"), &json!(">=3.8")));
     let path = wheel.path("root/dev");
     assert_eq!(server.anonymous().get(&path).await.expect(200).body, wheel.content);
     server.anonymous().get(&format!("{path}.metadata")).await.expect(200);
