@@ -66,20 +66,24 @@ impl Registry {
         path: &StoredPath,
     ) -> Result<FoundFile, FileError> {
         let mut snapshot = self.meta.snapshot().await?;
-        match snapshot.get_file(path).await? {
+        let was_removed = match snapshot.get_file(path).await? {
             FileState::Present(link) => {
                 let view = FileView { link: link.value, origin: None };
                 return Ok(FoundFile::Here(Box::new(view)));
             }
-            FileState::Removed => return Err(FileError::Deleted),
-            FileState::Unknown => {}
-        }
+            FileState::Removed => true,
+            FileState::Unknown => false,
+        };
         match snapshot.get_index(index).await? {
+            // A mirror may have what the stage had that was of its name before.
             Some(settings) => {
                 drop(snapshot);
-                self.find_upstream_file(index, settings.value, path).await
+                match self.find_upstream_file(index, settings.value, path).await {
+                    Err(FileError::Unknown) if was_removed => Err(FileError::Deleted),
+                    found => found,
+                }
             }
-            None if snapshot.was_fetched(path).await? => Err(FileError::Deleted),
+            None if was_removed || snapshot.was_fetched(path).await? => Err(FileError::Deleted),
             // devpi looks for the index only if the name could be a distribution's: `fixtures/sequences`.
             None if could_be_distribution(path.file_name()) => Err(FileError::UnknownIndex(index.clone())),
             None => Err(FileError::Unknown),

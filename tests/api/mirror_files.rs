@@ -480,6 +480,25 @@ async fn a_release_of_a_mirror_can_be_pushed() {
 }
 
 #[actix_web::test]
+async fn a_mirror_has_files_that_a_stage_of_its_name_had() {
+    let upstream = Upstream::start().await;
+    let server = TestServer::new().with_index("root/up", json!({})).start().await;
+    let root = server.root();
+    let [listed, gone] = ["1.0", "2.0"].map(|version| sdist("demo", version, version));
+    for dist in [&listed, &gone] {
+        root.upload("root/up", dist).await.expect(200);
+    }
+    root.delete("root/up").await.expect(201);
+    let entry = upstream.put_file(&listed.file_name, Reply::ok(listed.content.clone()));
+    upstream.put_project("demo", &[entry]);
+    root.get(&listed.path("root/up")).await.expect(410);
+    root.put("root/up", json!({"type": "mirror", "mirror_url": upstream.url()})).await.expect(200);
+    assert_eq!(root.get(&listed.path("root/up")).await.expect(200).body, listed.content);
+    root.get(&gone.path("root/up")).await.expect(410);
+    server.settled().await;
+}
+
+#[actix_web::test]
 async fn clients_are_sent_to_the_upstream_where_that_is_wanted() {
     let upstream = Upstream::start().await;
     let entry = upstream.put_file("demo-1.0.zip", Reply::ok("content"));
