@@ -41,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use self::breaker::{BreakerLimits, Breakers};
 use self::flights::Flights;
+use self::names::Lists;
 use self::permits::{BODY_BUDGET, PermitLimits, Permits};
 use self::states::States;
 use self::upstream::{UpstreamClient, UpstreamLimits};
@@ -115,6 +116,8 @@ pub struct MirrorLimits {
     pub remembered_projects: usize,
     /// Memory for pages of upstreams, in bytes.
     pub page_memory: u64,
+    /// Memory for lists of projects, in bytes; one takes at most a quarter of it.
+    pub list_memory: u64,
     /// The largest file, in bytes.
     pub file_size: u64,
     /// How often a file that was cut off is taken up again.
@@ -140,6 +143,7 @@ impl Default for MirrorLimits {
             breaker_failures: 5,
             remembered_projects: 100_000,
             page_memory: 32 * 1024 * 1024,
+            list_memory: 256 * 1024 * 1024,
             file_size: 16 * 1024 * 1024 * 1024,
             resumes: 5,
             held_back: 64 * 1024,
@@ -158,8 +162,8 @@ pub struct Mirrors {
     options: MirrorOptions,
     states: States,
     page_flights: Flights<states::Key, Checked>,
-    lists: DashMap<IndexName, names::List>,
-    list_flights: Flights<IndexName, names::List>,
+    lists: Lists,
+    list_flights: Flights<IndexName, Arc<names::List>>,
     transfers: DashMap<StoredPath, Arc<Transfer>>,
     /// When provenance objects were last asked for.
     provenances: Cache<StoredPath, Timestamp>,
@@ -210,7 +214,7 @@ impl Mirrors {
             client: UpstreamClient::new(upstream, breakers, logins, authorities),
             states: States::new(limits.remembered_projects, limits.page_memory),
             page_flights: Flights::default(),
-            lists: DashMap::new(),
+            lists: Lists::new(limits.list_memory),
             list_flights: Flights::default(),
             transfers: DashMap::new(),
             provenances: Cache::new(limits.remembered_projects),

@@ -1,8 +1,13 @@
 //! The names of an upstream's projects.
+//!
+//! Who may make an index may make many mirrors of large upstreams: the lists in memory have a bound together, and those
+//! that are not there are read from the store.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 use tracing::{info, warn};
@@ -13,7 +18,7 @@ use super::error::UpstreamError;
 use super::settings::Mirror;
 use super::states::Staleness;
 use super::upstream::{Page, PageAnswer, RawPage, shown};
-use crate::pep::name::ProjectName;
+use crate::pep::name::{MAX_NAME_BYTES, ProjectName};
 use crate::pep::simple_read::read_list;
 use crate::storage::StorageError;
 use crate::storage::mirrored::{NameList, NameListBuilder, Note, StoredNames};
@@ -39,6 +44,44 @@ pub(super) struct List {
     error: Option<UpstreamError>,
 }
 
+/// About what a list takes besides its names.
+const BYTES_PER_LIST: u64 = 512;
+
+/// The largest part of the memory for lists that one may take.
+const LARGEST_SHARE: u64 = 4;
+
+#[derive(Clone)]
+struct ByNames;
+
+impl Weighter<IndexName, Arc<List>> for ByNames {
+    fn weight(&self, _: &IndexName, list: &Arc<List>) -> u64 {
+        BYTES_PER_LIST + list.stored.as_ref().map_or(0, |stored| stored.names.memory() as u64)
+    }
+}
+
+/// The lists that are in memory.
+pub(super) struct Lists(Cache<IndexName, Arc<List>, ByNames>);
+
+impl Lists {
+    /// Lists of at most `bytes` bytes together.
+    pub(super) fn new(bytes: u64) -> Self {
+        // So few that they share one table: with more of them each would have its part of the bytes only.
+        Self(Cache::with_weighter(16, bytes, ByNames))
+    }
+
+    fn get(&self, index: &IndexName) -> Option<Arc<List>> {
+        self.0.get(index)
+    }
+
+    fn insert(&self, index: &IndexName, list: Arc<List>) {
+        self.0.insert(index.clone(), list);
+    }
+
+    fn remove(&self, index: &IndexName) {
+        self.0.remove(index);
+    }
+}
+
 impl Mirrors {
     /// Whether the upstream is known not to have a project: its list is here, has not expired, and lacks it.
     pub(super) fn is_unlisted(&self, mirror: &Mirror, project: &str) -> bool {
@@ -57,19 +100,20 @@ impl Mirrors {
         if !mirror.settings.has_project_list || self.options.offline {
             return Ok(ListedNames { names: self.held_names(&mirror.index).await?, stale: None });
         }
-        if !self.lists.contains_key(&mirror.index) {
+        if self.lists.get(&mirror.index).is_none() {
             self.load_list(mirror).await?;
         }
         let list = match self.current_list(mirror) {
             Some(list) => Some(list),
             None => self.wait_for_list(mirror).await,
         };
-        let list = list.or_else(|| self.lists.get(&mirror.index).map(|list| list.clone()));
-        let (stored, error) = list.map_or((None, None), |list| (list.stored, list.error));
-        let since = stored.as_ref().map(|stored| stored.checked_at);
-        let stale = error.map(|error| Staleness::new(since, &error));
+        let list = list.or_else(|| self.lists.get(&mirror.index));
+        let stored = list.as_ref().and_then(|list| list.stored.as_ref());
+        let since = stored.map(|stored| stored.checked_at);
+        let error = list.as_ref().and_then(|list| list.error.as_ref());
+        let stale = error.map(|error| Staleness::new(since, error));
         let names = match stored.filter(|stored| stored.source == mirror.source()) {
-            Some(stored) => stored.names,
+            Some(stored) => Arc::clone(&stored.names),
             None => self.held_names(&mirror.index).await?,
         };
         Ok(ListedNames { names, stale })
@@ -89,43 +133,42 @@ impl Mirrors {
         let stored = self.meta.snapshot().await?.get_mirror_names(&mirror.index).await?;
         let due_at =
             stored.as_ref().map_or(Timestamp::MIN, |stored| later(stored.checked_at, self.expiry(mirror)));
-        let list = List { stored, due_at, error: None };
-        self.lists.entry(mirror.index.clone()).or_insert(list);
+        self.lists.insert(&mirror.index, Arc::new(List { stored, due_at, error: None }));
         Ok(())
     }
 
     /// The list that need not be asked for again yet.
-    fn current_list(&self, mirror: &Mirror) -> Option<List> {
+    fn current_list(&self, mirror: &Mirror) -> Option<Arc<List>> {
         let list = self.lists.get(&mirror.index)?;
         let same = list.stored.as_ref().is_none_or(|stored| stored.source == mirror.source());
-        (same && self.clock.now() < list.due_at).then(|| list.clone())
+        (same && self.clock.now() < list.due_at).then_some(list)
     }
 
-    async fn wait_for_list(self: &Arc<Self>, mirror: &Mirror) -> Option<List> {
+    async fn wait_for_list(self: &Arc<Self>, mirror: &Mirror) -> Option<Arc<List>> {
         let done = || self.current_list(mirror);
         let flight = self.list_flights.join_or_start(&mirror.index, done, |landing| {
             let (mirrors, mirror) = (Arc::clone(self), mirror.clone());
             self.spawn(async move {
-                let before = mirrors.lists.get(&mirror.index).and_then(|list| list.stored.clone());
-                let list = mirrors.ask_for_list(&mirror).await;
-                mirrors.lists.insert(mirror.index.clone(), list.clone());
-                landing.land(list.clone());
+                let before = mirrors.lists.get(&mirror.index);
+                let list = Arc::new(mirrors.ask_for_list(&mirror, before.as_deref()).await);
+                mirrors.lists.insert(&mirror.index, Arc::clone(&list));
+                landing.land(Arc::clone(&list));
                 // Nobody has to wait for it to be kept.
-                mirrors.keep_list(&mirror.index, before.as_ref(), list.stored).await;
+                mirrors.keep_list(&mirror.index, before.as_deref(), &list).await;
             });
         });
         let waited = self.options.list_timeout.max(self.options.request_timeout);
         if let Ok(list) = timeout_at(flight.started + waited, flight.wait()).await {
             return list;
         }
-        let mut list = self.lists.get(&mirror.index)?.clone();
+        let list = self.lists.get(&mirror.index)?;
         let subject = format!("the projects of {}", mirror.index).into();
-        list.error = Some(UpstreamError::Slow { seconds: waited.as_secs_f64(), subject });
-        Some(list)
+        let error = Some(UpstreamError::Slow { seconds: waited.as_secs_f64(), subject });
+        Some(Arc::new(List { stored: list.stored.clone(), due_at: list.due_at, error }))
     }
 
-    async fn ask_for_list(&self, mirror: &Mirror) -> List {
-        let held = self.lists.get(&mirror.index).and_then(|list| list.stored.clone());
+    async fn ask_for_list(&self, mirror: &Mirror, before: Option<&List>) -> List {
+        let held = before.and_then(|list| list.stored.clone());
         let held = held.filter(|held| held.source == mirror.source());
         let (now, expiry) = (self.clock.now(), self.expiry(mirror));
         match self.fetch_list(mirror, held.as_ref()).await {
@@ -142,8 +185,9 @@ impl Mirrors {
     }
 
     /// Keeps a list for the next start, if it is another one.
-    async fn keep_list(&self, index: &IndexName, before: Option<&StoredNames>, new: Option<StoredNames>) {
-        let Some(new) = new else { return };
+    async fn keep_list(&self, index: &IndexName, before: Option<&List>, new: &List) {
+        let before = before.and_then(|list| list.stored.as_ref());
+        let Some(new) = &new.stored else { return };
         let same = |before: &StoredNames| {
             before.names.hash() == new.names.hash()
                 && before.validators == new.validators
@@ -152,7 +196,7 @@ impl Mirrors {
         if before.is_some_and(same) {
             return;
         }
-        if let Err(error) = self.meta.note(vec![Note::Names(index.clone(), new)]).await {
+        if let Err(error) = self.meta.note(vec![Note::Names(index.clone(), new.clone())]).await {
             warn!("cannot keep the projects of {index}: {:#}", anyhow::Error::from(error));
         }
     }
@@ -178,20 +222,56 @@ impl Mirrors {
             (PageAnswer::Missing, _) => return Err(UpstreamError::Status { status: 404, url: shown(url) }),
         };
         let validators = raw.validators.clone();
-        let names = spawn_blocking(move || read_names(raw)).await.map_err(StorageError::from)??;
+        let most = usize::try_from(self.options.limits.list_memory / LARGEST_SHARE).unwrap_or(usize::MAX);
+        let names = spawn_blocking(move || read_names(raw, most)).await.map_err(StorageError::from)??;
         info!(index = %mirror.index, "{} lists {} projects", mirror.index, names.len());
         let (names, checked_at) = (Arc::new(names), self.clock.now());
         Ok(StoredNames { names, validators, checked_at, source: mirror.source() })
     }
 }
 
-/// Takes the names out of a list of projects, of which there may be a million.
-fn read_names(raw: RawPage) -> Result<NameList, UpstreamError> {
+/// Takes the names out of a list of projects, of which there may be a million. An error if they take more than `most`
+/// bytes of memory. Names that no project here can have are left out.
+fn read_names(raw: RawPage, most: usize) -> Result<NameList, UpstreamError> {
     let mut builder = NameListBuilder::default();
-    let mut add = |name: &str| builder.push(ProjectName::from_url(name).normal());
+    let mut add = |name: &str| {
+        let name = ProjectName::from_url(name);
+        if name.normal().len() <= MAX_NAME_BYTES && builder.memory() <= most {
+            builder.push(name.normal());
+        }
+    };
     read_list(&raw.body, &raw.content_type, &raw.url, &mut add)
         .map_err(|cause| UpstreamError::Malformed { url: shown(&raw.url), cause })?;
+    if builder.memory() > most {
+        return Err(UpstreamError::TooLarge { url: shown(&raw.url), limit: most });
+    }
     // Tens of megabytes that the sorting needs more.
     drop(raw);
     Ok(builder.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::mirrored::Validators;
+
+    fn list(count: usize) -> Arc<List> {
+        let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
+        let names = Arc::new(names.iter().map(String::as_str).collect());
+        let (validators, checked_at) = (Validators::default(), Timestamp::UNIX_EPOCH);
+        let stored = StoredNames { names, validators, checked_at, source: "".into() };
+        Arc::new(List { stored: Some(stored), due_at: Timestamp::MAX, error: None })
+    }
+
+    #[test]
+    fn lists_take_no_more_memory_than_they_may() {
+        let lists = Lists::new(100_000);
+        for number in 0..100 {
+            let index = IndexName::new("alice", format!("mirror{number}"));
+            lists.insert(&index, list(1000));
+            assert!(lists.get(&index).is_some(), "the newest one is there");
+            assert!(lists.0.weight() <= 100_000, "{}", lists.0.weight());
+        }
+        assert!(lists.0.len() >= 4, "{}", lists.0.len());
+    }
 }

@@ -161,6 +161,11 @@ impl NameListBuilder {
         }
     }
 
+    /// About how many bytes of memory the list takes, before names that are there more than once are taken out.
+    pub fn memory(&self) -> usize {
+        self.text.len() + self.places.len() * size_of::<u32>()
+    }
+
     /// The list of all names, sorted and each once.
     pub fn finish(self) -> NameList {
         let Self { text: unsorted, mut places } = self;
@@ -201,6 +206,11 @@ impl NameList {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// How many bytes of memory they take.
+    pub fn memory(&self) -> usize {
+        self.text.len() + size_of_val(&*self.ends)
     }
 
     /// The name at a place; `None` behind the last one.

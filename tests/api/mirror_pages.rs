@@ -221,12 +221,17 @@ async fn without_anything_to_show_the_trouble_is_told() {
 #[actix_web::test]
 async fn what_is_too_large_is_not_taken() {
     let upstream = Upstream::start().await;
-    let limits = MirrorLimits { page_size: 2000, list_size: 100, ..MirrorLimits::default() };
+    let limits =
+        MirrorLimits { page_size: 2000, list_size: 1000, list_memory: 400, ..MirrorLimits::default() };
     let server = mirror_with(&upstream, json!({}), MirrorOptions { limits, ..quick() }).await;
     upstream.put(PAGE, Reply::page("demo", &vec![entry("demo-1.0.zip"); 100]));
     let told = server.anonymous().get_json("root/up/demo").await;
     assert!(told.expect(502).message().starts_with("more than 2000 bytes"), "{}", told.text());
     upstream.put("/simple/", Reply::html(&"<a href='a/'>a</a>".repeat(100)));
+    let list = server.anonymous().get_simple("root/up/+simple/").await;
+    assert!(list.expect(200).header("x-wheelhouse-stale-reason").starts_with("more than 1000 bytes"));
+    let names_of_all_kinds: String = (0..40).map(|number| format!("<a href='{number}/'></a>")).collect();
+    upstream.put("/simple/", Reply::html(&names_of_all_kinds));
     let list = server.anonymous().get_simple("root/up/+simple/").await;
     assert!(list.expect(200).header("x-wheelhouse-stale-reason").starts_with("more than 100 bytes"));
     upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]));
@@ -340,7 +345,7 @@ async fn the_list_of_projects_is_kept_and_judges_what_is_there() {
         let list = json!({"meta": {"api-version": "1.1"}, "projects": projects});
         Reply::ok(list.to_string()).header("Content-Type", "application/vnd.pypi.simple.v1+json")
     };
-    upstream.put("/simple/", list(&["Zope.Interface", "demo", "demo"]).etag("one"));
+    upstream.put("/simple/", list(&["Zope.Interface", "demo", &"x".repeat(300), "demo"]).etag("one"));
     upstream.put(PAGE, Reply::page("demo", &[]));
     upstream.put("/simple/unlisted/", Reply::page("unlisted", &[]));
     let server = mirror(&upstream, json!({"mirror_cache_expiry": 600})).await;
