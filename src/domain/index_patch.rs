@@ -68,11 +68,11 @@ impl IndexConfig {
         if settings.shift_remove("type") != self.settings().get("type").cloned() {
             return Err(ConfigError::TypeChange);
         }
-        // All of it is judged again, not only what the operations name.
-        let base = Self::from_settings(
-            self.settings().iter().filter(|(key, _)| *key == "type").map(clone_pair).collect(),
-        );
-        base.updated(settings, unknown_keys)
+        // All of it is judged again, not only what the operations name: by the type, and by the credentials that may
+        // stand for those that are not shown.
+        let judges = |key: &str| key == "type" || (key == "mirror_url" && settings.contains_key(key));
+        let base = self.settings().iter().filter(|(key, _)| judges(key)).map(clone_pair).collect();
+        Self::from_settings(base).updated(settings, unknown_keys)
     }
 }
 

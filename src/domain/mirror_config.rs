@@ -218,6 +218,9 @@ mod tests {
         // What was shown may be sent back.
         let same = config.patched(&Value::Object(shown)).unwrap().accept().unwrap();
         assert_eq!(same.settings()["mirror_url"], url);
+        let moved = json!(["mirror_url=https://*****@upstream.example:8443/pypi/"]);
+        let moved = config.patched(&moved).unwrap().accept().unwrap();
+        assert_eq!(moved.settings()["mirror_url"], "https://us%40er:p%3Aw@upstream.example:8443/pypi/");
         let elsewhere = json!(["mirror_url=https://*****@evil.example/simple"]);
         assert_eq!(config.patched(&elsewhere).unwrap_err(), ConfigError::MirrorCredentials);
         let plain =
