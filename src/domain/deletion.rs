@@ -10,7 +10,7 @@ use super::registry::{Decision, Registry};
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
-use crate::storage::model::{FileState, IndexName, Serial, Stored, StoredPath};
+use crate::storage::model::{FileState, IndexName, Link, Serial, Stored, StoredPath};
 
 /// Why something of a project was not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +140,8 @@ impl Registry {
         .await
     }
 
-    /// Deletes a file and the test results that are about it; with the last file its release goes, and with the last
-    /// release the project.
+    /// Deletes a file, whichever releases have it, and the test results that are about it; with its last file a
+    /// release goes, and with its last release a project.
     pub async fn delete_file(
         &self,
         caller: &Caller,
@@ -157,28 +157,22 @@ impl Registry {
             if config.value.kind() == IndexKind::Mirror {
                 return self.deletion_of_mirror_file(snapshot, caller, index, &config, path).await;
             }
-            let link = match snapshot.get_file(path).await? {
-                FileState::Present(link) => link.value,
-                FileState::Removed => return Err(DeleteError::AlreadyDeleted(python::quote(path.as_str()))),
-                FileState::Unknown => return Err(DeleteError::UnknownFile(python::quote(path.as_str()))),
-            };
-            let (project, version) = (&link.project, &link.version);
-            let changed_at = snapshot.get_project(index, project.normal()).await?;
-            let changed_at = changed_at.ok_or(DeleteError::UnknownProject)?;
-            let mut siblings = snapshot.list_links(index, project.normal(), Some(version)).await?;
-            siblings.retain(|other| other.value.path != *path && other.value.for_path.as_ref() != Some(path));
-            let operation = if siblings.is_empty() {
-                let versions = snapshot.list_versions(index, project.normal()).await?;
-                removal_of_release(index, project, version, versions.len())
-            } else {
-                Operation::RemoveLink {
-                    index: index.clone(),
-                    project: project.clone(),
-                    version: Arc::clone(version),
-                    path: path.clone(),
-                }
-            };
-            Ok(self.deletion(caller, index, &config, project, changed_at, operation))
+            let links = snapshot.list_links_at(index, path).await?;
+            if links.is_empty() {
+                return Err(match snapshot.get_file(path).await? {
+                    FileState::Unknown => DeleteError::UnknownFile(python::quote(path.as_str())),
+                    _ => DeleteError::AlreadyDeleted(python::quote(path.as_str())),
+                });
+            }
+            let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
+                .expect(Expectation::Index(index.clone(), Some(config.changed_at)));
+            for links in links.chunk_by(|one, next| one.project == next.project) {
+                let project = &links[0].project;
+                let changed_at = snapshot.get_project(index, project.normal()).await?;
+                change = change.expect(Expectation::Project(index.clone(), project.clone(), changed_at));
+                change.operations.extend(removal_of_links(snapshot, index, links).await?);
+            }
+            Ok(Decision::write(change, ()))
         })
         .await
     }
@@ -217,6 +211,40 @@ impl Registry {
 
 fn allows_deletion(config: &IndexConfig, force: Force) -> bool {
     config.is_volatile() || force == Force::Yes
+}
+
+/// The operations that remove links of one project, all that there are at their path, sorted by version.
+async fn removal_of_links(
+    snapshot: &mut dyn Snapshot,
+    index: &IndexName,
+    links: &[Link],
+) -> Result<Vec<Operation>, StorageError> {
+    let (project, path) = (&links[0].project, &links[0].path);
+    let mut operations = Vec::new();
+    let mut kept = snapshot.list_versions(index, project.normal()).await?.len();
+    for links in links.chunk_by(|one, next| one.version == next.version) {
+        let version = &links[0].version;
+        let siblings = snapshot.list_links(index, project.normal(), Some(version)).await?;
+        if siblings
+            .iter()
+            .all(|Stored { value, .. }| value.path == *path || value.for_path.as_ref() == Some(path))
+        {
+            kept -= 1;
+            operations.push(Operation::RemoveRelease(index.clone(), project.clone(), Arc::clone(version)));
+            continue;
+        }
+        operations.extend(links.iter().map(|link| Operation::RemoveLink {
+            index: index.clone(),
+            project: project.clone(),
+            version: Arc::clone(version),
+            relation: link.relation,
+            path: path.clone(),
+        }));
+    }
+    if kept == 0 {
+        return Ok(vec![Operation::RemoveProject(index.clone(), project.clone())]);
+    }
+    Ok(operations)
 }
 
 /// The operation that removes a release, or with the last of `count` releases the project.

@@ -86,6 +86,7 @@ pub(super) fn put_link(change: &mut ChangeSet, index: &IndexName, old: Option<Li
             index: index.clone(),
             project: old.project,
             version: old.version,
+            relation: old.relation,
             path: old.path,
         });
     }

@@ -65,7 +65,7 @@ async fn list_links(
         .map(|link| Recorded {
             index: Arc::clone(index),
             project: link.project,
-            version: Some(link.version),
+            of_release: Some((link.relation, link.version)),
             path: link.path,
             file_name: link.file_name,
             content: Some(RecordedContent { sha256: link.sha256, size: link.size }),
@@ -85,7 +85,7 @@ async fn list_fetched(
         .map(|file| Recorded {
             index: Arc::clone(index),
             project: file.project,
-            version: None,
+            of_release: None,
             file_name: file.path.file_name().into(),
             path: file.path,
             content: file

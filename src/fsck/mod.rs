@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::pep::digest::Sha256;
 use crate::pep::name::ProjectName;
-use crate::storage::model::{IndexName, StoredPath};
+use crate::storage::model::{IndexName, Relation, StoredPath};
 
 pub use check::{check, find_unnamed};
 pub use repair::{Lost, Outcome, Repair};
@@ -26,8 +26,8 @@ pub struct FsckOptions {
 pub struct Recorded {
     index: Arc<IndexName>,
     project: ProjectName,
-    /// The version; `None` for files of mirrors.
-    version: Option<Arc<str>>,
+    /// Which file of which version it is; `None` for files of mirrors.
+    of_release: Option<(Relation, Arc<str>)>,
     path: StoredPath,
     file_name: Arc<str>,
     /// The content; a mirror may have only documents of a file.
@@ -45,7 +45,7 @@ struct RecordedContent {
 
 impl Recorded {
     fn is_in_mirror(&self) -> bool {
-        self.version.is_none()
+        self.of_release.is_none()
     }
 }
 

@@ -194,7 +194,7 @@ impl Repair<'_> {
     /// The content of a file is not to be had.
     async fn give_up(&self, file: &Recorded) -> Result<Outcome, StorageError> {
         let path = file.path.clone();
-        match &file.version {
+        match &file.of_release {
             None => {
                 let forget = Operation::RemoveFetched {
                     index: (*file.index).clone(),
@@ -206,11 +206,12 @@ impl Repair<'_> {
                 Ok(Outcome::Refetch(path))
             }
             Some(_) if self.lost == Lost::Keep => Ok(Outcome::Lost(path)),
-            Some(version) => {
+            Some((relation, version)) => {
                 let remove = Operation::RemoveLink {
                     index: (*file.index).clone(),
                     project: file.project.clone(),
                     version: Arc::clone(version),
+                    relation: *relation,
                     path: path.clone(),
                 };
                 self.commit(vec![remove]).await?;

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::StorageError;
 use super::mirrored::{FetchedFile, FetchedPart, FetchedState, MirrorPage, Note, StoredNames, StoredPage};
 use super::model::{
-    FileState, IndexName, IndexSettings, Link, ProjectContents, ProjectMark, Release, ReleaseSummary, Serial,
-    Stored, StoredPath, Touched, UserRecord,
+    FileState, IndexName, IndexSettings, Link, ProjectContents, ProjectMark, Relation, Release,
+    ReleaseSummary, Serial, Stored, StoredPath, Touched, UserRecord,
 };
 use crate::pep::digest::Sha256;
 use crate::pep::metadata::ReleaseMetadata;
@@ -127,6 +127,13 @@ pub trait Snapshot: Send {
         project: &str,
         since: Option<ProjectMark>,
     ) -> Result<ProjectContents, StorageError>;
+
+    /// The links of an index at a path, sorted by project and version: several releases may have one file.
+    async fn list_links_at(
+        &mut self,
+        index: &IndexName,
+        path: &StoredPath,
+    ) -> Result<Vec<Link>, StorageError>;
 
     /// What the path leads to. Where several files were there one after the other, the newest counts.
     async fn get_file(&mut self, path: &StoredPath) -> Result<FileState, StorageError>;
@@ -291,7 +298,7 @@ pub enum Operation {
     RemoveRelease(IndexName, ProjectName, Arc<str>),
     /// Adds a link to an existing release.
     AddLink(IndexName, Box<Link>),
-    /// Removes the link at a path from a version, and with it the links that are for it.
+    /// Removes a link of a version, and with a release file the links that are for it.
     RemoveLink {
         /// The index of the project.
         index: IndexName,
@@ -299,6 +306,8 @@ pub enum Operation {
         project: ProjectName,
         /// The version.
         version: Arc<str>,
+        /// What the link is to the version.
+        relation: Relation,
         /// The path of the link.
         path: StoredPath,
     },

@@ -28,6 +28,27 @@ async fn a_file_goes_alone_while_others_of_its_release_stay() {
 }
 
 #[actix_web::test]
+async fn a_file_goes_from_all_releases_that_have_it() {
+    let server = TestServer::with_dev().start().await;
+    let alice = server.alice();
+    let (shared, other) = (sdist("demo", "1.0", "x"), sdist("demo", "1.0.1", "y"));
+    alice.upload("alice/dev", &shared).await.expect(200);
+    alice.upload("alice/dev", &other).await.expect(200);
+    // The version of a form is one that the name of the file has in it.
+    let also = shared.form().without("version").field("version", "1");
+    alice.post("alice/dev", &also).await.expect(200);
+    alice.get_json("alice/dev/demo/1").await.expect(200);
+    let path = shared.path("alice/dev");
+    alice.delete(&path).await.expect(200);
+    alice.get(&path).await.expect(410);
+    for version in ["1.0", "1"] {
+        alice.get_json(&format!("alice/dev/demo/{version}")).await.expect(404);
+    }
+    alice.get(&other.path("alice/dev")).await.expect(200);
+    alice.delete(&path).await.expect(410);
+}
+
+#[actix_web::test]
 async fn a_release_goes_with_its_files() {
     let server = TestServer::with_dev().start().await;
     let alice = server.alice();

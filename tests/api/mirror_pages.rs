@@ -230,8 +230,8 @@ async fn what_is_too_large_is_not_taken() {
     upstream.put("/simple/", Reply::html(&"<a href='a/'>a</a>".repeat(100)));
     let list = server.anonymous().get_simple("root/up/+simple/").await;
     assert!(list.expect(200).header("x-wheelhouse-stale-reason").starts_with("more than 1000 bytes"));
-    let names_of_all_kinds: String = (0..40).map(|number| format!("<a href='{number}/'></a>")).collect();
-    upstream.put("/simple/", Reply::html(&names_of_all_kinds));
+    let many: Vec<String> = (0..40).map(|number| format!("<a href='{number}/'></a>")).collect();
+    upstream.put("/simple/", Reply::html(&many.concat()));
     let list = server.anonymous().get_simple("root/up/+simple/").await;
     assert!(list.expect(200).header("x-wheelhouse-stale-reason").starts_with("more than 100 bytes"));
     upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]));

@@ -149,6 +149,7 @@ pub(crate) fn remove_link(index_name: &str, link: &Link) -> Operation {
         index: index(index_name),
         project: project("demo"),
         version: Arc::clone(&link.version),
+        relation: link.relation,
         path: link.path.clone(),
     }
 }

@@ -146,14 +146,18 @@ impl<'a> Application<'a> {
                 self.touch_project(index, project, project_id)
             }
             Operation::AddLink(index, link) => self.add_link(index, link),
-            Operation::RemoveLink { index, project, version, path } => {
+            Operation::RemoveLink { index, project, version, relation, path } => {
                 let project_id = self.require_project(index, project)?;
-                let parameters = params![project_id, version, path.as_str()];
-                let dependent = read::list_dependent_paths(self.connection, project_id, version, path)?;
-                self.end_existing("links", "project_id = ?2 AND version = ?3 AND path = ?4", parameters)?;
-                self.end("links", "project_id = ?2 AND version = ?3 AND for_path = ?4", parameters)?;
-                for path in dependent.into_iter().chain([path.clone()]) {
-                    self.touch(Touched::File(path));
+                let parameters = params![project_id, version, path.as_str(), relation.as_str()];
+                let condition = "project_id = ?2 AND version = ?3 AND path = ?4 AND relation = ?5";
+                self.end_existing("links", condition, parameters)?;
+                self.touch(Touched::File(path.clone()));
+                if *relation == Relation::ReleaseFile {
+                    for path in read::list_dependent_paths(self.connection, project_id, version, path)? {
+                        self.touch(Touched::File(path));
+                    }
+                    let condition = "project_id = ?2 AND version = ?3 AND for_path = ?4";
+                    self.end("links", condition, params![project_id, version, path.as_str()])?;
                 }
                 self.touch_project(index, project, project_id)
             }

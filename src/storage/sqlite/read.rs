@@ -155,6 +155,20 @@ pub(super) fn list_links(
     collect(connection, &sql, params_from_iter(parameters), rows::link)
 }
 
+pub(super) fn list_links_at(
+    connection: &Connection,
+    index: &IndexName,
+    path: &StoredPath,
+) -> Result<Vec<Link>, StorageError> {
+    let sql = format!(
+        "SELECT {LINK_COLUMNS} FROM {PRESENT_PROJECT} \
+         JOIN links ON links.project_id = projects.id AND links.removed_at IS NULL \
+         WHERE links.path = ?1 AND user = ?2 AND indexes.name = ?3 ORDER BY projects.id, version"
+    );
+    let parameters = [path.as_str(), &index.user, &index.index];
+    collect(connection, &sql, parameters, |row| Ok(rows::link(row)?.value))
+}
+
 /// Where the links are that are for the one at `path`.
 pub(super) fn list_dependent_paths(
     connection: &Connection,

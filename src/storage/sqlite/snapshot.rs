@@ -232,6 +232,15 @@ impl Snapshot for SqliteSnapshot {
         self.query(move |connection| read::list_links(connection, &index, &project, version.as_deref())).await
     }
 
+    async fn list_links_at(
+        &mut self,
+        index: &IndexName,
+        path: &StoredPath,
+    ) -> Result<Vec<Link>, StorageError> {
+        let (index, path) = (index.clone(), path.clone());
+        self.query(move |connection| read::list_links_at(connection, &index, &path)).await
+    }
+
     async fn get_file(&mut self, path: &StoredPath) -> Result<FileState, StorageError> {
         let path = path.clone();
         self.query(move |connection| read::get_file(connection, &path)).await
