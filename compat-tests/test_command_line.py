@@ -1,9 +1,11 @@
 """Options, files, variables, messages and exit statuses of the command line programs, on which scripts depend."""
 
 import http.client
+import http.server
 import json
 import re
 import signal
+import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from harness import (
     ROOT_PASSWORD,
     SECRET,
     Server,
+    expect_uploaded,
     free_port,
     server_environment,
     tool,
@@ -287,6 +290,52 @@ def test_an_upload_under_way_is_finished_first(new_server: Callable[..., Server]
     assert server.process.wait(DEADLINE) == 0
     server.start()
     assert server.files(index, "hello") == {path.name: packages.sha256(path)}
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_push_under_way_is_finished_first(new_server: Callable[..., Server], tmp_path: Path, in_time: bool) -> None:
+    """Also one for which no client waits any more, if it does not take too long."""
+    arrived, may_answer = threading.Event(), threading.Event()
+
+    class Destination(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            arrived.set()
+            if may_answer.wait(DEADLINE):
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = new_server("--shutdown-timeout", int(DEADLINE) if in_time else 1).start()
+    index = server.new_index()
+    expect_uploaded(server.upload(index, packages.wheel(tmp_path, "hello", "1.0"), "hello", "1.0"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Destination) as destination:
+        threading.Thread(target=destination.serve_forever).start()
+        push = {
+            "name": "hello",
+            "version": "1.0",
+            "posturl": f"http://127.0.0.1:{destination.server_port}/",
+            "username": "user",
+            "password": "password",
+        }
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
+        login = b64encode(":".join(index.auth).encode()).decode()
+        client.request("PUSH", f"/{index.name}", json.dumps(push), {"X-Devpi-Auth": login})
+        assert arrived.wait(DEADLINE)
+        client.close()
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in server.tail(), "the server to stop")
+        if in_time:
+            may_answer.set()
+        assert server.process.wait(DEADLINE) == 0
+        may_answer.set()
+        destination.shutdown()
+    told = "published hello 1.0 at 127.0.0.1" if in_time else "the push of hello 1.0 to 127.0.0.1 was given up"
+    assert told in server.tail()
 
 
 # Where options come from

@@ -3,6 +3,7 @@
 //! One request for each file, streamed from the file store. A destination that cannot be reached ends it; one that
 //! refuses a file is still asked to take the others. Nothing is taken back: what has been sent is there.
 
+mod queue;
 mod session;
 
 use std::path::{Path, PathBuf};
@@ -12,11 +13,15 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use secrecy::SecretString;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
+use self::queue::{Place, Queue};
 use self::session::Session;
 use crate::domain::Registry;
 use crate::domain::file::FileError;
@@ -27,9 +32,12 @@ use crate::storage::model::StoredPath;
 /// Bounds of a [`Publisher`].
 #[derive(Clone, Copy, Debug)]
 pub struct PublishLimits {
-    /// How many releases are published at once; further ones wait.
+    /// How many releases are published at once; further ones wait. Those of one user are half of that at the most.
     pub parallel: usize,
-    /// How long one release may take.
+    /// How many are published or wait for that; further ones are refused. Those of one user are half of that at the
+    /// most.
+    pub pending: usize,
+    /// How long one release may take, with the time that it waits.
     pub whole: Duration,
     /// How long nothing may move, neither to nor from the destination.
     pub idle: Duration,
@@ -43,6 +51,7 @@ impl Default for PublishLimits {
     fn default() -> Self {
         Self {
             parallel: 8,
+            pending: 100,
             whole: Duration::from_hours(1),
             idle: Duration::from_mins(2),
             answer: 64 * 1024,
@@ -135,68 +144,100 @@ pub struct Publisher {
     client: OnceCell<Client>,
     more_authorities: Option<PathBuf>,
     limits: PublishLimits,
-    permits: Semaphore,
+    queue: Arc<Queue>,
+    /// Where releases are published: it outlives the threads that answer clients.
+    runtime: Handle,
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
+    /// Others are published, or wait for that.
+    #[error("too many pushes to other servers are under way")]
+    Busy,
+    /// The server stops.
+    #[error("the server is shutting down")]
+    Stopping,
     /// A file of the release cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The certificate authorities cannot be used, or the server is shutting down.
+    /// The certificate authorities cannot be used.
     #[error("cannot publish")]
     Failed(#[source] anyhow::Error),
 }
 
 impl Publisher {
     /// A publisher that trusts the certificate authorities of the system, and those in the PEM file
-    /// `more_authorities`.
-    pub fn new(limits: PublishLimits, more_authorities: Option<PathBuf>) -> Self {
-        let permits = Semaphore::new(limits.parallel);
-        Self { client: OnceCell::new(), more_authorities, limits, permits, tasks: TaskTracker::new() }
+    /// `more_authorities`, and sends its requests from `runtime`.
+    pub fn new(limits: PublishLimits, more_authorities: Option<PathBuf>, runtime: Handle) -> Self {
+        Self {
+            client: OnceCell::new(),
+            more_authorities,
+            limits,
+            queue: Arc::new(Queue::new(limits.parallel, limits.pending)),
+            runtime,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
     }
 
-    /// Publishes a release: its distributions, then its documentation. Goes on if nobody waits for it any more.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a `LocalSet`: HTTP workers have one.
+    /// Publishes a release for `user`: its distributions, then its documentation. Goes on if nobody waits for it any
+    /// more.
     pub async fn publish(
         self: &Arc<Self>,
         registry: &Arc<Registry>,
+        user: &Arc<str>,
         source: PushSource,
         destination: Destination,
         registration: Registration,
     ) -> Result<Vec<Published>, PublishError> {
+        let place = self.queue.enter(user).ok_or(PublishError::Busy)?;
         let (publisher, registry) = (Arc::clone(self), Arc::clone(registry));
-        let work = self.tasks.spawn_local(async move {
-            let client = publisher.client().await.map_err(PublishError::Failed)?;
-            let _permit =
-                publisher.permits.acquire().await.map_err(|error| PublishError::Failed(error.into()))?;
-            // Nothing is sent of a release that is not there as a whole.
-            for link in source.release_files().chain(source.docs()) {
-                drop(registry.open_content(link).await?);
+        let work = async move {
+            let (release, host) = (source.release.clone(), destination.host().to_owned());
+            tokio::select! {
+                done = publisher.publish_in_turn(&registry, &place, source, destination, registration) => done,
+                () = publisher.stop.cancelled() => {
+                    warn!("the push of {release} to {host} was given up, as the server stops");
+                    Err(PublishError::Stopping)
+                }
             }
-            let end = Instant::now() + publisher.limits.whole;
-            let session = Session {
-                client,
-                limits: publisher.limits,
-                registry: &registry,
-                source: &source,
-                destination,
-                end,
-            };
-            session.publish(registration).await
-        });
+        };
+        let work = self.tasks.spawn_on(work, &self.runtime);
         work.await.map_err(|error| PublishError::Failed(error.into()))?
     }
 
-    /// Waits for what is under way.
-    pub async fn close(&self) {
+    async fn publish_in_turn(
+        &self,
+        registry: &Registry,
+        place: &Place,
+        source: PushSource,
+        destination: Destination,
+        registration: Registration,
+    ) -> Result<Vec<Published>, PublishError> {
+        let end = Instant::now() + self.limits.whole;
+        let client = self.client().await.map_err(PublishError::Failed)?;
+        let _turn = timeout_at(end, place.turn()).await.map_err(|_| PublishError::Busy)?;
+        // Nothing is sent of a release that is not there as a whole.
+        for link in source.release_files().chain(source.docs()) {
+            drop(registry.open_content(link).await?);
+        }
+        let session = Session { client, limits: self.limits, registry, source: &source, destination, end };
+        session.publish(registration).await
+    }
+
+    /// Waits for what is under way, until `patience` ends.
+    pub async fn close(&self, patience: impl Future<Output = ()>) {
         self.tasks.close();
-        self.tasks.wait().await;
+        tokio::select! {
+            () = self.tasks.wait() => {}
+            () = patience => {
+                self.stop.cancel();
+                self.tasks.wait().await;
+            }
+        }
     }
 
     async fn client(&self) -> anyhow::Result<&Client> {

@@ -9,10 +9,12 @@ use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{ArgAction, Args};
+use futures_util::FutureExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::console::{Fatal, say};
@@ -103,7 +105,8 @@ async fn serve(mut options: ServerOptions, upstream: Handle) -> anyhow::Result<(
     let netrc = std::env::var_os("NETRC").filter(|path| !path.is_empty()).map(PathBuf::from);
     let mirrors = options.mirrors.mirrors(options.limits.mirror(), more_authorities(), netrc);
     let mirrors = mirrors.map_err(Fatal::new)?;
-    let publisher = Arc::new(Publisher::new(options.limits.publish(), more_authorities()));
+    let publisher = Publisher::new(options.limits.publish(), more_authorities(), upstream.clone());
+    let publisher = Arc::new(publisher);
     let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let given = given.map(SecretString::from);
     // Taken before anything is written: a taken port must not leave a half started server behind.
@@ -178,8 +181,7 @@ async fn serve(mut options: ServerOptions, upstream: Handle) -> anyhow::Result<(
     if options.init {
         explain(&urls, generated)?;
     }
-    run_until_signal(server, &authenticator, signals).await?;
-    publisher.close().await;
+    run_until_signal(server, &authenticator, &publisher, options.limits.shutdown(), signals).await?;
     registry.close().await.context("cannot close the storage")?;
     info!("stopped");
     Ok(())
@@ -324,11 +326,13 @@ async fn first_of((interrupted, terminated): &mut (Signal, Signal)) {
     }
 }
 
-/// Serves until SIGINT or SIGTERM, and until the requests under way are finished or a second signal comes. Meanwhile
-/// the token key is derived, behind the first requests.
+/// Serves until SIGINT or SIGTERM, and until the requests and pushes under way are finished, have taken `patience`, or a
+/// second signal comes. Meanwhile the token key is derived, behind the first requests.
 async fn run_until_signal(
     server: actix_server::Server,
     authenticator: &Authenticator,
+    publisher: &Publisher,
+    patience: Duration,
     mut signals: (Signal, Signal),
 ) -> anyhow::Result<()> {
     let handle = server.handle();
@@ -345,10 +349,17 @@ async fn run_until_signal(
         }
     }
     info!("stopping; a second signal does not wait for requests under way");
+    let patience = async move {
+        // An error says that the time is over.
+        let _in_time = timeout(patience, first_of(&mut signals)).await;
+    };
+    let patience = patience.boxed_local().shared();
     let graceful = handle.stop(true);
     tokio::select! {
         () = graceful => {}
-        () = first_of(&mut signals) => handle.stop(false).await,
+        () = patience.clone() => handle.stop(false).await,
     }
-    Ok(serving.await.context("the server panicked")??)
+    let served = serving.await.context("the server panicked")?;
+    publisher.close(patience).await;
+    Ok(served?)
 }

@@ -159,12 +159,15 @@ pub struct LimitOptions {
     /// How long another server, to which a release is pushed, may keep this one waiting, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub push_timeout: u64,
-    /// How long a push to another server may take, in seconds.
+    /// How long a push to another server may take, waiting for others among it, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_push_time: u64,
-    /// How many pushes to other servers are under way at once; further ones wait.
+    /// How many pushes to other servers are under way at once, half of them those of one user; further ones wait.
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     pub parallel_pushes: usize,
+    /// How many pushes to other servers are under way or wait, half of them those of one user; further ones are refused.
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub pending_pushes: usize,
     /// How long requests under way may take when the server stops, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub shutdown_timeout: u64,
@@ -184,8 +187,13 @@ impl LimitOptions {
             connections: self.connection_limit,
             request_head: Duration::from_secs(self.request_head_timeout),
             keep_alive: Duration::from_secs(self.keep_alive_timeout),
-            shutdown: Duration::from_secs(self.shutdown_timeout),
+            shutdown: self.shutdown(),
         }
+    }
+
+    /// How long requests under way may take when the server stops.
+    pub fn shutdown(&self) -> Duration {
+        Duration::from_secs(self.shutdown_timeout)
     }
 
     /// The bounds of rules.
@@ -244,6 +252,7 @@ impl LimitOptions {
     pub fn publish(&self) -> PublishLimits {
         PublishLimits {
             parallel: self.parallel_pushes.max(1),
+            pending: self.pending_pushes.max(1),
             whole: Duration::from_secs(self.max_push_time),
             idle: Duration::from_secs(self.push_timeout),
             piece: self.download_piece_size,

@@ -185,6 +185,9 @@ impl From<PushError> for ApiError {
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         match error {
+            PublishError::Busy | PublishError::Stopping => {
+                Self::message(StatusCode::SERVICE_UNAVAILABLE, error)
+            }
             PublishError::File(error) => error.into(),
             PublishError::Failed(_) => Self::internal(error),
         }

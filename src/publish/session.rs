@@ -59,13 +59,8 @@ impl Session<'_> {
     }
 
     async fn register(&self) -> Answer {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        for (field, value) in metadata_fields(self.source) {
-            form.append_pair(field, value);
-        }
-        form.append_pair(":action", "submit");
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let request = self.request().header(CONTENT_TYPE, kind).body(form.finish());
+        let request = self.request().header(CONTENT_TYPE, kind).body(registration_form(self.source));
         self.send(request, &Progress::start()).await
     }
 
@@ -181,6 +176,15 @@ fn metadata_fields(source: &PushSource) -> impl Iterator<Item = (&str, &str)> {
         };
         values.iter().filter_map(Value::as_str).map(move |value| (field.as_str(), value))
     })
+}
+
+fn registration_form(source: &PushSource) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for (field, value) in metadata_fields(source) {
+        form.append_pair(field, value);
+    }
+    form.append_pair(":action", "submit");
+    form.finish()
 }
 
 fn metadata_form(source: &PushSource) -> Form {

@@ -53,7 +53,10 @@ async fn publish(caller: &Caller, address: SocketAddr, more: Value) -> Answer {
 }
 
 async fn server(idle: Duration) -> TestServer {
-    let limits = PublishLimits { idle, ..PublishLimits::default() };
+    server_with(PublishLimits { idle, ..PublishLimits::default() }).await
+}
+
+async fn server_with(limits: PublishLimits) -> TestServer {
     let server = TestServer::with_dev().with_publish_limits(limits).start().await;
     server.alice().upload("alice/dev", &sdist("demo", "1.0", "source")).await.expect(200);
     server
@@ -94,4 +97,36 @@ async fn redirects_are_not_followed_and_long_answers_are_cut() {
     let talkative = destination(|stream| respond(stream, "400 Bad Request", &"no ".repeat(1_000_000)));
     let log = publish(&server.alice(), talkative, json!({})).await.expect(502).json()["result"].clone();
     assert_eq!((&log[0][0], log[0][3].as_str().unwrap().len()), (&json!(400), 64 * 1024));
+}
+
+#[actix_web::test]
+async fn one_user_leaves_pushes_to_others() {
+    let limits = PublishLimits { parallel: 2, pending: 4, ..PublishLimits::default() };
+    let server = server_with(limits).await;
+    let (alice, bob) = (server.alice(), server.bob());
+    let (asked, mut questions) = tokio::sync::mpsc::unbounded_channel();
+    let (answer, answers) = std::sync::mpsc::channel::<()>();
+    let slow = destination(move |stream| {
+        asked.send(()).unwrap();
+        answers.recv().unwrap();
+        respond(stream, "200 OK", "");
+    });
+    let quick = destination(|stream| respond(stream, "200 OK", ""));
+    let pushes = [(); 2].map(|()| {
+        let alice = alice.clone();
+        actix_web::rt::spawn(async move { publish(&alice, slow, json!({})).await.status })
+    });
+    questions.recv().await.unwrap();
+    while publish(&alice, quick, json!({"register_project": true})).await.status != 503 {
+        // The second one of hers may not have arrived yet.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    publish(&bob, quick, json!({})).await.expect(200);
+    for _ in 0..2 {
+        answer.send(()).unwrap();
+    }
+    for push in pushes {
+        assert_eq!(push.await.unwrap(), 200);
+    }
+    publish(&alice, quick, json!({})).await.expect(200);
 }

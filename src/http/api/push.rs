@@ -87,7 +87,7 @@ async fn publish(
     let (index, release, host) = (&source.index, &source.release, destination.host());
     info!(user = &**user, %index, %release, host, "{user} pushes {release} of {index} to {host}");
     let (publisher, names) = (&call.state.publisher, Names::of(&source));
-    let published = publisher.publish(call.registry(), source, destination, registration).await?;
+    let published = publisher.publish(call.registry(), user, source, destination, registration).await?;
     // The last step decides, as in devpi.
     let accepted = published.last().is_some_and(|step| step.answer().is_accepted());
     let status = if accepted { StatusCode::OK } else { StatusCode::BAD_GATEWAY };

@@ -225,7 +225,7 @@ impl Builder {
         let state = State {
             registry,
             authenticator: Arc::new(authenticator.unwrap()),
-            publisher: Arc::new(Publisher::new(self.publish_limits, None)),
+            publisher: Arc::new(Publisher::new(self.publish_limits, None, Handle::current())),
             pages,
             files,
             pieces: PieceMemory::new(256 * 1024, 8 * 1024 * 1024),
