@@ -8,7 +8,7 @@ use crate::domain::Registry;
 use crate::domain::stale::{Stale, StaleObserver};
 use crate::domain::user::MAX_NAME_BYTES;
 use crate::storage::StorageError;
-use crate::storage::model::UserRecord;
+use crate::storage::model::{Serial, UserRecord};
 
 /// User records in memory; never older than the newest change.
 pub struct UserCache {
@@ -46,7 +46,7 @@ impl UserCache {
 }
 
 impl StaleObserver for UserCache {
-    fn forget(&self, stale: &Stale) {
+    fn forget(&self, stale: &Stale, _: Serial) {
         if let Stale::User(name) = stale {
             self.records.remove(name);
         }

@@ -78,7 +78,7 @@ impl Registry {
             // A mirror may have what the stage had that was of its name before.
             Some(settings) => {
                 drop(snapshot);
-                match self.find_upstream_file(index, settings.value, path).await {
+                match self.find_upstream_file(index, settings, path).await {
                     Err(FileError::Unknown) if was_removed => Err(FileError::Deleted),
                     found => found,
                 }

@@ -10,8 +10,8 @@ use super::index_config::{IndexConfig, IndexKind};
 use super::project::ListedProjects;
 use super::python;
 use super::registry::{Decision, Registry};
+use super::upstream::mirror_of;
 use super::user::{NameError, check_name};
-use crate::mirror::Mirror;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
 use crate::storage::model::{IndexName, Stored, UserRecord};
@@ -75,12 +75,12 @@ impl Registry {
     /// The projects of an index without its bases.
     pub async fn list_own_projects(&self, index: &IndexName) -> Result<ListedProjects, IndexError> {
         let mut snapshot = self.meta.snapshot().await?;
-        let config = require_index(snapshot.as_mut(), index).await?.value;
+        let Stored { changed_at, value: config } = require_index(snapshot.as_mut(), index).await?;
         if config.kind() == IndexKind::Stage {
             return Ok(ListedProjects::Own(snapshot.list_projects(index).await?));
         }
         drop(snapshot);
-        let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
+        let mirror = mirror_of(index, changed_at, &config);
         Ok(ListedProjects::Upstream(self.mirrors.names(&mirror).await?.names))
     }
 

@@ -2,16 +2,19 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::index::find_index;
 use super::index_config::{IndexConfig, IndexKind, WhitelistInheritance};
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
-use crate::storage::model::IndexName;
+use crate::storage::model::{IndexName, Serial, Stored};
 
 /// An index on the walk, with its configuration.
 #[derive(Clone, Debug)]
 pub struct Station {
     /// Its name.
     pub index: IndexName,
+    /// When its configuration was last changed.
+    pub changed_at: Serial,
     /// Its configuration.
     pub config: IndexConfig,
 }
@@ -28,11 +31,12 @@ pub async fn resolution_order(
     let mut seen = HashSet::from([index.clone()]);
     let mut pending = VecDeque::from([index.clone()]);
     while let Some(index) = pending.pop_front() {
-        let Some(settings) = snapshot.get_index(&index).await? else { continue };
-        let config = IndexConfig::from_settings(settings.value);
+        let Some(Stored { changed_at, value: config }) = find_index(snapshot, &index).await? else {
+            continue;
+        };
         pending.extend(config.bases().into_iter().filter(|base| seen.insert(base.clone())));
         let stations = if config.kind() == IndexKind::Mirror { &mut mirrors } else { &mut order };
-        stations.push(Station { index, config });
+        stations.push(Station { index, changed_at, config });
     }
     order.append(&mut mirrors);
     Ok(order)

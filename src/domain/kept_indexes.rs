@@ -9,7 +9,7 @@ use super::index_config::IndexConfig;
 use super::stale::{Stale, StaleObserver};
 use crate::storage::StorageError;
 use crate::storage::meta::MetaStore;
-use crate::storage::model::{IndexName, Stored};
+use crate::storage::model::{IndexName, Serial, Stored};
 
 /// How many indexes are kept.
 const CAPACITY: usize = 1000;
@@ -49,7 +49,7 @@ impl KeptIndexConfigs {
 }
 
 impl StaleObserver for KeptIndexConfigs {
-    fn forget(&self, stale: &Stale) {
+    fn forget(&self, stale: &Stale, _: Serial) {
         if let Stale::Index(index) = stale {
             self.0.remove(index);
         }

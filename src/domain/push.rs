@@ -18,7 +18,8 @@ use super::registry::{Decision, Registry};
 use super::release::ReleaseLink;
 use super::tox_result::tox_result_path;
 use super::upload_form::{MetadataError, check_reachable};
-use crate::mirror::{FetchError, Mirror, UpstreamError};
+use super::upstream::mirror_of;
+use crate::mirror::{FetchError, UpstreamError};
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
 use crate::storage::StorageError;
@@ -273,7 +274,7 @@ impl Registry {
         let config = config.ok_or_else(|| PushError::UnknownIndex(index.clone()))?;
         let project = release.project.normal();
         if config.value.kind() == IndexKind::Mirror {
-            let mirrored = self.mirrored_release(snapshot, index, &config.value, release).await?;
+            let mirrored = self.mirrored_release(snapshot, index, &config, release).await?;
             return mirrored.ok_or_else(unknown);
         }
         let stored = snapshot.get_release(index, project, &release.version).await?;
@@ -297,7 +298,7 @@ impl Registry {
         &self,
         snapshot: &mut dyn Snapshot,
         index: &IndexName,
-        config: &IndexConfig,
+        config: &Stored<IndexConfig>,
         release: &PushedRelease,
     ) -> Result<Option<PushSource>, StorageError> {
         let Some(shown) = self.shown_page(snapshot, index, &release.project).await? else { return Ok(None) };
@@ -314,7 +315,7 @@ impl Registry {
         };
         for link in view.links {
             let ReleaseLink::Mirrored(file) = link else { continue };
-            let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
+            let mirror = mirror_of(index, config.changed_at, &config.value);
             let listed = UpstreamFile { mirror, project: release.project.clone(), file };
             match self.find_fetched(snapshot, &listed).await? {
                 Some(link) if self.is_kept(&link).await? => source.links.push(link),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::index_config::IndexConfig;
 use crate::mirror::Mirrors;
 use crate::storage::meta::{ChangeSet, Commit, CommitListener, Operation};
-use crate::storage::model::{IndexName, IndexSettings, Stored, StoredPath, Touched};
+use crate::storage::model::{IndexName, IndexSettings, Serial, Stored, StoredPath, Touched};
 
 /// Something that is no longer as it was shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,14 +29,14 @@ pub enum Stale {
 
 /// Is told what becomes stale.
 pub trait StaleObserver: Send + Sync {
-    /// `stale` is to be forgotten. Must return quickly: writes wait for it.
-    fn forget(&self, stale: &Stale);
+    /// `stale` is to be forgotten, as of the commit `serial`. Must return quickly: writes wait for it.
+    fn forget(&self, stale: &Stale, serial: Serial);
 }
 
 impl StaleObserver for Mirrors {
-    fn forget(&self, stale: &Stale) {
+    fn forget(&self, stale: &Stale, serial: Serial) {
         match stale {
-            Stale::Index(index) => self.forget_index(index),
+            Stale::Index(index) => self.forget_index(index, serial),
             Stale::Project(index, project) => self.forget_project(index, project),
             Stale::User(_) | Stale::ProjectList(_) | Stale::File(_) => {}
         }
@@ -98,7 +98,7 @@ impl CommitListener for StaleTracker {
     fn committed(&self, change: &ChangeSet, commit: &Commit) {
         for stale in self.consequences(change, &commit.touched) {
             for observer in &self.observers {
-                observer.forget(&stale);
+                observer.forget(&stale, commit.serial);
             }
         }
     }
@@ -157,7 +157,6 @@ impl BaseGraph {
 mod tests {
     use super::*;
     use crate::pep::name::ProjectName;
-    use crate::storage::model::Serial;
     use serde_json::json;
 
     fn index(name: &str) -> IndexName {

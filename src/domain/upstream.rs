@@ -3,19 +3,24 @@
 use futures_util::future::join_all;
 use tracing::debug;
 
-use super::index_config::IndexKind;
+use super::index_config::{IndexConfig, IndexKind};
 use super::inherit::{Station, find_sources, resolution_order};
 use super::project::{ProjectError, Scope};
 use super::registry::Registry;
 use crate::mirror::{Checked, Currency, Mirror, MirrorError, Refreshed, Staleness};
 use crate::pep::name::ProjectName;
-use crate::storage::model::IndexName;
+use crate::storage::model::{IndexName, Serial};
 
 impl Station {
     /// What is to be known of a mirror to ask its upstream.
     pub(super) fn mirror(&self) -> Mirror {
-        Mirror { index: self.index.clone(), settings: self.config.mirror_settings() }
+        mirror_of(&self.index, self.changed_at, &self.config)
     }
+}
+
+/// What is to be known of an index to ask its upstream; `changed_at` is when its configuration was last changed.
+pub(super) fn mirror_of(index: &IndexName, changed_at: Serial, config: &IndexConfig) -> Mirror {
+    Mirror { index: index.clone(), changed_at, settings: config.mirror_settings() }
 }
 
 impl Registry {

@@ -6,6 +6,7 @@ use super::file::{FileError, FileView, FoundFile};
 use super::index_config::{IndexConfig, IndexKind};
 use super::mirror_view::{UpstreamFile, version_of};
 use super::registry::Registry;
+use super::upstream::mirror_of;
 use crate::mirror::{Checked, Document, Mirror, Transfer, UpstreamError, candidates};
 use crate::pep::filename::{could_be_distribution, split_file_name};
 use crate::pep::name::ProjectName;
@@ -13,7 +14,7 @@ use crate::pep::simple::CoreMetadata;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
 use crate::storage::mirrored::{FetchedFile, FetchedState, StoredPage};
-use crate::storage::model::{IndexName, IndexSettings, Link, Relation, StoredPath};
+use crate::storage::model::{IndexName, IndexSettings, Link, Relation, Stored, StoredPath};
 
 /// What is known of a path of a mirror.
 struct Known {
@@ -27,14 +28,14 @@ impl Registry {
     pub(super) async fn find_upstream_file(
         self: &Arc<Self>,
         index: &IndexName,
-        settings: IndexSettings,
+        settings: Stored<IndexSettings>,
         path: &StoredPath,
     ) -> Result<FoundFile, FileError> {
-        let config = IndexConfig::from_settings(settings);
+        let config = IndexConfig::from_settings(settings.value);
         if config.kind() != IndexKind::Mirror {
             return Err(FileError::Unknown);
         }
-        let mirror = Mirror { index: index.clone(), settings: config.mirror_settings() };
+        let mirror = mirror_of(index, settings.changed_at, &config);
         let mut known = self.look_up(&mirror, path).await?;
         let mut stale = None;
         if known.listed.is_none() && known.fetched.as_ref().is_none_or(|fetched| fetched.content.is_none()) {
@@ -169,9 +170,8 @@ impl Registry {
             return Ok(*file);
         }
         let settings = self.meta.snapshot().await?.get_index(index).await?;
-        let settings = settings.ok_or(FileError::Unknown)?.value;
-        let mirror =
-            Mirror { index: index.clone(), settings: IndexConfig::from_settings(settings).mirror_settings() };
+        let settings = settings.ok_or(FileError::Unknown)?;
+        let mirror = mirror_of(index, settings.changed_at, &IndexConfig::from_settings(settings.value));
         self.look_up(&mirror, path).await?.listed.ok_or(FileError::Unknown)
     }
 }

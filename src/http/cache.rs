@@ -17,7 +17,7 @@ use super::page::Page;
 use crate::domain::file::FileView;
 use crate::domain::stale::{Stale, StaleObserver};
 use crate::pep::digest::Sha256;
-use crate::storage::model::{IndexName, StoredPath};
+use crate::storage::model::{IndexName, Serial, StoredPath};
 
 /// The URL form under which a simple page is asked for; links in it are relative to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,7 +153,7 @@ impl PageCache {
 }
 
 impl StaleObserver for PageCache {
-    fn forget(&self, stale: &Stale) {
+    fn forget(&self, stale: &Stale, _: Serial) {
         match stale {
             Stale::Index(index) => self.epochs.advance(index),
             Stale::ProjectList(index) => self.remove(index, &Subject::List),
@@ -251,7 +251,7 @@ impl FileCache {
 }
 
 impl StaleObserver for FileCache {
-    fn forget(&self, stale: &Stale) {
+    fn forget(&self, stale: &Stale, _: Serial) {
         match stale {
             Stale::Index(index) => self.epochs.advance(index),
             Stale::File(path) => {
@@ -292,12 +292,12 @@ mod tests {
         let cache = PageCache::new(1_000_000);
         assert_eq!(get(&cache, project(), "1").await, "1");
         assert_eq!(get(&cache, project(), "2").await, "1");
-        cache.forget(&Stale::Project(index(), "other".into()));
-        cache.forget(&Stale::ProjectList(index()));
+        cache.forget(&Stale::Project(index(), "other".into()), Serial(1));
+        cache.forget(&Stale::ProjectList(index()), Serial(1));
         assert_eq!(get(&cache, project(), "3").await, "1");
-        cache.forget(&Stale::Project(index(), "demo".into()));
+        cache.forget(&Stale::Project(index(), "demo".into()), Serial(1));
         assert_eq!(get(&cache, project(), "4").await, "4");
-        cache.forget(&Stale::Index(index()));
+        cache.forget(&Stale::Index(index()), Serial(1));
         assert_eq!(get(&cache, project(), "5").await, "5");
     }
 
@@ -305,7 +305,7 @@ mod tests {
     async fn a_page_made_from_older_data_is_not_kept() {
         let cache = PageCache::new(1_000_000);
         let render = async {
-            cache.forget(&Stale::Project(index(), "demo".into()));
+            cache.forget(&Stale::Project(index(), "demo".into()), Serial(1));
             Ok::<_, Infallible>(Page::new(b"old".to_vec()))
         };
         cache.get(&index(), project(), SimpleFormat::Html, render).await.unwrap();
@@ -316,7 +316,7 @@ mod tests {
     async fn whoever_asks_after_a_change_does_not_wait_for_older_data() {
         let cache = PageCache::new(1_000_000);
         let render = async {
-            cache.forget(&Stale::Project(index(), "demo".into()));
+            cache.forget(&Stale::Project(index(), "demo".into()), Serial(1));
             assert_eq!(get(&cache, project(), "new").await, "new");
             Ok::<_, Infallible>(Page::new(b"old".to_vec()))
         };

@@ -16,7 +16,7 @@ use super::upstream::{Page, PageAnswer, RawPage, shown};
 use crate::pep::name::ProjectName;
 use crate::pep::simple_read::read_detail;
 use crate::storage::StorageError;
-use crate::storage::meta::{ChangeSet, CommitError, Operation};
+use crate::storage::meta::{ChangeSet, CommitError, Expectation, Operation};
 use crate::storage::mirrored::{Note, StoredPage, Validators};
 
 /// How often at the most it is noted that an unchanged page was confirmed.
@@ -138,20 +138,24 @@ impl Check<'_> {
             return Ok(Checked::Held(Arc::clone(held), None));
         }
         let checked_at = self.mirrors.clock.now();
-        let change = ChangeSet::new(None, checked_at).with(Operation::PutMirrorPage {
-            index: self.mirror.index.clone(),
-            project: self.project.clone(),
-            page: Box::new(page.clone()),
-            checked_at,
-            odd_paths,
-        });
+        let Mirror { index, changed_at, .. } = self.mirror;
+        let change = ChangeSet::new(None, checked_at)
+            .expect(Expectation::Index(index.clone(), Some(*changed_at)))
+            .with(Operation::PutMirrorPage {
+                index: index.clone(),
+                project: self.project.clone(),
+                page: Box::new(page.clone()),
+                checked_at,
+                odd_paths,
+            });
         match self.mirrors.meta.commit(change).await {
             Ok(commit) => {
                 let stored = StoredPage { changed_at: commit.serial, checked_at, page };
                 Ok(Checked::Held(Arc::new(stored), None))
             }
-            // The index has gone meanwhile.
-            Err(CommitError::Outdated) => Ok(Checked::Missing),
+            Err(CommitError::Outdated) => {
+                Err(UpstreamError::Failed(format!("{index} was changed meanwhile").into()))
+            }
             Err(CommitError::Storage(error)) => Err(error.into()),
         }
     }

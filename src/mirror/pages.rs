@@ -15,7 +15,7 @@ use crate::pep::name::{MAX_NAME_BYTES, ProjectName};
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
 use crate::storage::mirrored::StoredPage;
-use crate::storage::model::IndexName;
+use crate::storage::model::{IndexName, Serial};
 
 impl Mirrors {
     /// Whether what is shown of a project can go out without asking the upstream.
@@ -64,9 +64,9 @@ impl Mirrors {
         self.states.forget_project(index, project);
     }
 
-    /// An index was changed or removed.
-    pub fn forget_index(&self, index: &IndexName) {
-        self.states.forget_index(index);
+    /// An index was changed or removed by the commit `serial`.
+    pub fn forget_index(&self, index: &IndexName, serial: Serial) {
+        self.states.forget_index(index, serial);
         self.permits.forget(index);
         self.forget_list(index);
     }
@@ -103,7 +103,7 @@ impl Mirrors {
         if project.normal().len() > MAX_NAME_BYTES {
             return Ok(Checked::Missing);
         }
-        let mut key = self.states.key(&mirror.index, project.normal());
+        let mut key = self.states.key_of_check(mirror, project.normal());
         let mut held = self.read_held_page(&mirror.index, project.normal()).await?;
         if insistence == Insistence::WhenDue
             && let Some(checked) = self.answer_from_memory(mirror, &key, held.as_ref())
@@ -135,7 +135,7 @@ impl Mirrors {
             }
             // It was removed again, just before the check told of it.
             self.states.forget_project(&mirror.index, project.normal());
-            key = self.states.key(&mirror.index, project.normal());
+            key = self.states.key_of_check(mirror, project.normal());
         };
         // Places are for projects: who waits for a check that another began takes none.
         drop(place);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::storage::model::IndexName;
+use crate::storage::model::{IndexName, Serial};
 
 /// A user name with a password for an upstream.
 #[derive(Clone)]
@@ -54,6 +54,8 @@ impl MirrorSettings {
 pub struct Mirror {
     /// Its name.
     pub index: IndexName,
+    /// When its configuration was last changed.
+    pub changed_at: Serial,
     /// Its configuration.
     pub settings: MirrorSettings,
 }
@@ -92,7 +94,7 @@ mod tests {
             ignores_serial: false,
             uses_external_urls: false,
         };
-        let mirror = Mirror { index: IndexName::new("root", "pypi"), settings };
+        let mirror = Mirror { index: IndexName::new("root", "pypi"), changed_at: Serial(0), settings };
         assert_eq!(mirror.page_url("demo").unwrap().as_str(), "https://upstream.example/simple/demo/?t=1");
         for (url, expected) in [
             ("https://upstream.example/files/x", true),

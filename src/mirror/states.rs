@@ -10,6 +10,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::error::UpstreamError;
+use super::settings::Mirror;
 use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
 use crate::storage::mirrored::StoredPage;
@@ -103,11 +104,12 @@ impl State {
     }
 }
 
-/// A project of a mirror. Everything of an index is forgotten by counting up its epoch.
+/// A project of a mirror. Everything of an index is forgotten by the next epoch, which begins when its configuration is
+/// changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     index: IndexName,
-    epoch: u64,
+    epoch: Serial,
     project: Arc<str>,
 }
 
@@ -136,7 +138,8 @@ impl Weighter<Key, Remembered> for ByFiles {
 pub(super) struct States {
     checks: Cache<Key, State>,
     pages: Cache<Key, Remembered, ByFiles>,
-    epochs: DashMap<IndexName, u64>,
+    /// When configurations were changed, since the server began.
+    epochs: DashMap<IndexName, Serial>,
 }
 
 impl States {
@@ -151,8 +154,15 @@ impl States {
     }
 
     pub(super) fn key(&self, index: &IndexName, project: &str) -> Key {
-        let epoch = self.epochs.get(index).map_or(0, |epoch| *epoch);
+        let epoch = self.epochs.get(index).map_or(Serial(0), |epoch| *epoch);
         Key { index: index.clone(), epoch, project: project.into() }
+    }
+
+    /// The key for a check of a project. One with a configuration that has been changed since it was read must not count
+    /// for those who have read the new one.
+    pub(super) fn key_of_check(&self, mirror: &Mirror, project: &str) -> Key {
+        let key = self.key(&mirror.index, project);
+        Key { epoch: key.epoch.min(mirror.changed_at), ..key }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<State> {
@@ -196,8 +206,42 @@ impl States {
         self.checks.remove(&key);
     }
 
-    /// The index was changed or removed.
-    pub(super) fn forget_index(&self, index: &IndexName) {
-        *self.epochs.entry(index.clone()).or_default() += 1;
+    /// The index was changed or removed by the commit `serial`.
+    pub(super) fn forget_index(&self, index: &IndexName, serial: Serial) {
+        self.epochs.insert(index.clone(), serial);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::settings::MirrorSettings;
+
+    #[test]
+    fn a_check_with_an_old_configuration_counts_for_nobody_who_knows_the_new_one() {
+        let index = IndexName::new("root", "pypi");
+        let settings = MirrorSettings {
+            url: None,
+            login: None,
+            cache_expiry: None,
+            has_project_list: true,
+            ignores_serial: false,
+            uses_external_urls: false,
+        };
+        let mirror = |changed_at| Mirror {
+            index: index.clone(),
+            changed_at: Serial(changed_at),
+            settings: settings.clone(),
+        };
+        let states = States::new(10, 1000);
+        let before = states.key_of_check(&mirror(17), "demo");
+        assert_eq!(before, states.key(&index, "demo"));
+        states.forget_index(&index, Serial(20));
+        let current = states.key(&index, "demo");
+        assert_ne!(before, current);
+        assert_ne!(states.key_of_check(&mirror(17), "demo"), current);
+        assert_eq!(states.key_of_check(&mirror(20), "demo"), current);
+        // The commit of a still newer one has not been told yet.
+        assert_eq!(states.key_of_check(&mirror(25), "demo"), current);
     }
 }

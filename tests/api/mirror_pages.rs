@@ -269,6 +269,29 @@ async fn a_slow_upstream_does_not_keep_clients_waiting_and_is_heard_all_the_same
 }
 
 #[actix_web::test]
+async fn what_comes_for_a_mirror_that_is_another_now_is_not_kept() {
+    let upstream = Upstream::start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]).gated(&gate));
+    let server = mirror(&upstream, json!({"mirror_cache_expiry": 600})).await;
+    let asked = actix_web::rt::spawn({
+        let anonymous = server.anonymous();
+        async move { anonymous.get_simple("root/up/+simple/demo/").await }
+    });
+    while upstream.requests(PAGE).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let root = server.root();
+    root.delete("root/up").await.expect(201);
+    let elsewhere = format!("{}/elsewhere/", upstream.origin());
+    root.put("root/up", json!({"type": "mirror", "mirror_url": elsewhere})).await.expect(200);
+    gate.add_permits(1);
+    let answer = asked.await.unwrap();
+    assert!(answer.expect(502).text().contains("could not be asked"), "{}", answer.text());
+    server.anonymous().get_simple("root/up/+simple/demo/").await.expect(404);
+}
+
+#[actix_web::test]
 async fn a_mirror_with_too_many_waiting_projects_is_alone_with_that() {
     let (slow, other) = (Upstream::start().await, Upstream::start().await);
     let limits = MirrorLimits { pending_pages: 2, ..MirrorLimits::default() };
