@@ -11,9 +11,11 @@ use crate::pep::digest::NamedHasher;
 use crate::pep::name::ProjectName;
 use crate::pep::simple::CoreMetadata;
 use crate::pep::simple_read::ReadFile;
+use crate::storage::StorageError;
 use crate::storage::meta::Operation;
 use crate::storage::mirrored::{MirrorFile, MirrorPage};
 use crate::storage::model::{IndexName, IndexSettings, LogEntry, Relation, StoredPath, UserRecord};
+use crate::storage::packed::Packed;
 
 /// What a user's record holds besides what is shown of it.
 const USER_KEYS: [&str; 6] = ["username", "indexes", "pwhash", "pwsalt", "created", "modified"];
@@ -130,14 +132,18 @@ pub fn listed_file(
 }
 
 /// Puts the page of a project into a mirror. devpi does not keep when it last asked, so the page counts as expired.
-pub fn put_page(index: &IndexName, project: &ProjectName, page: MirrorPage) -> Operation {
-    Operation::PutMirrorPage {
+pub fn put_page(
+    index: &IndexName,
+    project: &ProjectName,
+    page: &MirrorPage,
+) -> Result<Operation, StorageError> {
+    Ok(Operation::PutMirrorPage {
         index: index.clone(),
         project: project.clone(),
-        odd_paths: odd_paths(project, &page),
-        page: Box::new(page),
+        odd_paths: odd_paths(project, page),
+        page: Packed::new(page)?,
         checked_at: Timestamp::UNIX_EPOCH,
-    }
+    })
 }
 
 /// A link of a release to a file (`+elinks` in a database).

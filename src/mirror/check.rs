@@ -17,7 +17,9 @@ use crate::pep::name::ProjectName;
 use crate::pep::simple_read::read_detail;
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, CommitError, Expectation, Operation};
-use crate::storage::mirrored::{Note, StoredPage, Validators};
+use crate::storage::mirrored::{MirrorPage, Note, StoredPage, Validators};
+use crate::storage::model::Serial;
+use crate::storage::packed::Packed;
 
 /// How often at the most it is noted that an unchanged page was confirmed.
 const NOTE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
@@ -123,14 +125,16 @@ impl Check<'_> {
             (self.mirror.index.clone(), self.project.clone(), self.mirror.source());
         // Pages may have tens of thousands of files.
         let reading = spawn_blocking(move || {
-            let RawPage { body, content_type, url, validators, memory: _memory, .. } = raw;
+            let RawPage { body, content_type, url, validators, memory, .. } = raw;
             let read = read_detail(&body, &content_type, &url, &project);
             let read = read.map_err(|cause| UpstreamError::Malformed { url: shown(&url), cause })?;
             let page = make_page(&index, read, validators, serial, source);
             let odd_paths = odd_paths(&project, &page);
-            Ok::<_, UpstreamError>((page, odd_paths))
+            let packed = Packed::new(&page)?;
+            Ok::<_, UpstreamError>((page, packed, odd_paths, memory))
         });
-        let (page, odd_paths) = reading.await.map_err(StorageError::from)??;
+        // As long as the page is on its way, the memory for its body stands for what is made of that.
+        let (page, packed, odd_paths, _memory) = reading.await.map_err(StorageError::from)??;
         if let Some(held) = &held
             && held.page.shows_the_same_as(&page)
         {
@@ -144,7 +148,7 @@ impl Check<'_> {
             .with(Operation::PutMirrorPage {
                 index: index.clone(),
                 project: self.project.clone(),
-                page: Box::new(page.clone()),
+                page: packed,
                 checked_at,
                 odd_paths,
             });
@@ -183,13 +187,8 @@ impl Check<'_> {
             return;
         }
         let changes_validators = held.page.validators != validators;
-        let note = Note::PageChecked {
-            index: self.mirror.index.clone(),
-            project: self.project.normal().into(),
-            validators: changes_validators.then_some(validators),
-            checked_at: now,
-        };
-        match self.mirrors.meta.note(vec![note]).await {
+        let page = changes_validators.then(|| MirrorPage { validators, ..held.page.clone() });
+        match self.note_check(held.changed_at, page, now).await {
             Ok(()) if changes_validators => {
                 // What is in memory has the old ones.
                 self.mirrors.states.forget_project(&self.mirror.index, self.project.normal());
@@ -198,6 +197,20 @@ impl Check<'_> {
             Err(error) => debug!("cannot note a check: {:#}", anyhow::Error::from(error)),
         }
         self.set_held(now, now, None);
+    }
+
+    async fn note_check(
+        &self,
+        changed_at: Serial,
+        page: Option<MirrorPage>,
+        checked_at: Timestamp,
+    ) -> Result<(), StorageError> {
+        let page = match page {
+            Some(page) => Some(spawn_blocking(move || Packed::new(&page)).await??),
+            None => None,
+        };
+        let (index, project) = (self.mirror.index.clone(), self.project.normal().into());
+        self.mirrors.meta.note(vec![Note::PageChecked { index, project, changed_at, page, checked_at }]).await
     }
 
     fn remember(&self, checked: &Checked) {

@@ -11,6 +11,7 @@ use url::Url;
 use super::Mirrors;
 use super::check::later;
 use super::error::{FetchError, UpstreamError};
+use super::permits::BodyMemory;
 use super::remote_zip::RemoteMetadata;
 use super::settings::Mirror;
 use super::upstream::shown;
@@ -180,8 +181,9 @@ impl Mirrors {
             }
         };
         let found = timeout(self.options.limits.page_time, asking).await;
-        let document = match found.map_err(|_| failed(file, "a document took too long"))?? {
-            Found::Document(document) => document,
+        // The memory is that of the document until it is kept: then clients read it from there.
+        let (document, _memory) = match found.map_err(|_| failed(file, "a document took too long"))?? {
+            Found::Document(document, memory) => (document, memory),
             Found::Nothing => {
                 if kind == Kind::CoreMetadata {
                     self.without_core_metadata.insert(file.path.clone(), self.clock.now());
@@ -215,11 +217,11 @@ impl Mirrors {
             beside.set_path(&format!("{}.metadata", url.path()));
             let (limit, memory) = (self.options.limits.document_size, self.permits.body(&mirror.index));
             match self.client.get_document(mirror, &beside, limit, memory).await {
-                Ok(Some(body)) => {
-                    let document = Document::new(body.into());
+                Ok(Some((body, memory))) => {
+                    let document = Document::new(body);
                     // What is kept is kept for good, so it must not be a page that some proxy sends for everything.
                     if is_right(&document) && (hash.is_some() || is_core_metadata(&document.body, project)) {
-                        return Ok(Found::Document(document));
+                        return Ok(Found::Document(document, memory));
                     }
                     warn!("{} is not the metadata of which the upstream's page speaks", shown(&beside));
                 }
@@ -232,10 +234,10 @@ impl Mirrors {
             }
         }
         match self.read_remote_metadata(mirror, &url, &file.read.file_name).await? {
-            RemoteMetadata::Found(body) => {
+            RemoteMetadata::Found(body, memory) => {
                 let document = Document::new(body);
                 if is_right(&document) {
-                    return Ok(Found::Document(document));
+                    return Ok(Found::Document(document, memory));
                 }
                 Err(failed(file, "the metadata in it are not those of which the upstream's page speaks"))
             }
@@ -249,9 +251,10 @@ impl Mirrors {
         let url = Url::parse(provenance).map_err(|error| failed(file, &error.to_string()))?;
         let memory = self.permits.body(&mirror.index);
         match self.client.get_document(mirror, &url, MAX_PROVENANCE_BYTES, memory).await {
-            Ok(body) => {
+            Ok(found) => {
                 self.provenances.insert(file.path.clone(), self.clock.now());
-                Ok(body.map_or(Found::Nothing, |body| Found::Document(Document::new(body.into()))))
+                Ok(found
+                    .map_or(Found::Nothing, |(body, memory)| Found::Document(Document::new(body), memory)))
             }
             Err(UpstreamError::Status { status, .. }) => {
                 Err(FetchError::Status { status: status.into(), url: shown(&url) })
@@ -298,7 +301,8 @@ impl Mirrors {
 
 /// Where core metadata were found.
 enum Found {
-    Document(Document),
+    /// Here they are, with the memory that they take.
+    Document(Document, BodyMemory),
     Nothing,
     /// The file has to be fetched as a whole.
     OnlyInFile,

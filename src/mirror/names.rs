@@ -23,6 +23,7 @@ use crate::pep::simple_read::read_list;
 use crate::storage::StorageError;
 use crate::storage::mirrored::{NameList, NameListBuilder, Note, StoredNames};
 use crate::storage::model::IndexName;
+use crate::storage::packed::Packed;
 
 /// The projects of a mirror.
 #[derive(Clone, Debug)]
@@ -196,9 +197,16 @@ impl Mirrors {
         if before.is_some_and(same) {
             return;
         }
-        if let Err(error) = self.meta.note(vec![Note::Names(index.clone(), new.clone())]).await {
+        if let Err(error) = self.note_names(index, new.clone()).await {
             warn!("cannot keep the projects of {index}: {:#}", anyhow::Error::from(error));
         }
+    }
+
+    async fn note_names(&self, index: &IndexName, new: StoredNames) -> Result<(), StorageError> {
+        let StoredNames { names, validators, checked_at, source } = new;
+        let names = spawn_blocking(move || Packed::new(&*names)).await??;
+        let index = index.clone();
+        self.meta.note(vec![Note::NamesListed { index, names, validators, source, checked_at }]).await
     }
 
     async fn fetch_list(

@@ -17,11 +17,18 @@ pub(super) const BODY_BUDGET: usize = 768 * 1024 * 1024;
 /// In what steps that is counted.
 const BODY_STEP: usize = 64 * 1024;
 
+/// How many wheels of all upstreams are read by parts at once. Each keeps a thread that may block.
+const PARALLEL_WHEELS: usize = 16;
+
+/// How many of those may be of one upstream.
+const PARALLEL_WHEELS_OF_ONE: usize = PARALLEL_WHEELS / 2;
+
 /// The permits of all mirrors.
 pub(super) struct Permits {
     by_mirror: DashMap<IndexName, MirrorPermits>,
     /// Steps of memory that are not taken.
     body_steps: Arc<Semaphore>,
+    wheels: Arc<Semaphore>,
     limits: PermitLimits,
 }
 
@@ -52,6 +59,7 @@ struct MirrorPermits {
     files: Arc<Semaphore>,
     pending: Arc<Semaphore>,
     body_steps: Arc<Semaphore>,
+    wheels: Arc<Semaphore>,
 }
 
 /// Memory for the body of a page or a small document, given back when this is dropped.
@@ -80,7 +88,8 @@ impl BodyMemory {
 impl Permits {
     pub(super) fn new(limits: PermitLimits) -> Self {
         let body_steps = Arc::new(Semaphore::new(BODY_BUDGET / BODY_STEP));
-        Self { by_mirror: DashMap::new(), body_steps, limits }
+        let wheels = Arc::new(Semaphore::new(PARALLEL_WHEELS));
+        Self { by_mirror: DashMap::new(), body_steps, wheels, limits }
     }
 
     /// Waits until a page or a small document may be asked for.
@@ -91,6 +100,14 @@ impl Permits {
     /// Waits until a file may be fetched.
     pub(super) async fn file(&self, mirror: &IndexName) -> Result<OwnedSemaphorePermit, FetchError> {
         self.acquire(self.of(mirror).files).await.ok_or_else(|| FetchError::Busy(mirror.clone()))
+    }
+
+    /// Waits until a wheel may be read by parts.
+    pub(super) async fn wheel(&self, mirror: &IndexName) -> Result<[OwnedSemaphorePermit; 2], FetchError> {
+        let busy = || FetchError::Busy(mirror.clone());
+        // Those of one upstream wait for each other first, not in the way of others.
+        let own = self.acquire(self.of(mirror).wheels).await.ok_or_else(busy)?;
+        Ok([own, self.acquire(Arc::clone(&self.wheels)).await.ok_or_else(busy)?])
     }
 
     /// A place among the projects that wait or are asked for; `None` if all are taken.
@@ -111,6 +128,7 @@ impl Permits {
                 && permits.files.available_permits() == self.limits.files
                 && permits.pending.available_permits() == self.limits.pending
                 && permits.body_steps.available_permits() == self.limits.body_steps()
+                && permits.wheels.available_permits() == PARALLEL_WHEELS_OF_ONE
         });
     }
 
@@ -120,6 +138,7 @@ impl Permits {
             files: Arc::new(Semaphore::new(self.limits.files)),
             pending: Arc::new(Semaphore::new(self.limits.pending)),
             body_steps: Arc::new(Semaphore::new(self.limits.body_steps())),
+            wheels: Arc::new(Semaphore::new(PARALLEL_WHEELS_OF_ONE)),
         };
         self.by_mirror.entry(mirror.clone()).or_insert_with(new).clone()
     }
@@ -164,6 +183,12 @@ mod tests {
         assert!(permits.place(&slow).is_none());
         assert!(permits.page(&other).await.is_ok() && permits.file(&other).await.is_ok());
         assert!(permits.place(&other).is_some());
+        let mut wheels = Vec::new();
+        for _ in 0..PARALLEL_WHEELS_OF_ONE {
+            wheels.push(permits.wheel(&slow).await.unwrap());
+        }
+        assert!(matches!(permits.wheel(&slow).await, Err(FetchError::Busy(_))));
+        assert!(permits.wheel(&other).await.is_ok());
         drop(page);
         assert!(permits.page(&slow).await.is_ok());
     }

@@ -14,6 +14,7 @@ use url::Url;
 use super::Mirrors;
 use super::error::{FetchError, UpstreamError};
 use super::headers::content_range;
+use super::permits::BodyMemory;
 use super::settings::Mirror;
 use super::upstream::{FilePart, shown};
 use crate::archive;
@@ -30,8 +31,8 @@ const MAX_BLOCKS: usize = 64;
 
 /// What reading a remote wheel came to.
 pub(super) enum RemoteMetadata {
-    /// The metadata.
-    Found(Vec<u8>),
+    /// The metadata, with the memory that they take.
+    Found(Vec<u8>, BodyMemory),
     /// The wheel has none.
     Absent,
     /// The upstream does not give parts of files.
@@ -50,6 +51,10 @@ impl Mirrors {
             tracing::debug!("cannot read a part of {}: {error}", shown(url));
             FetchError::Status { status: -1, url: shown(url) }
         };
+        let busy = |_| FetchError::Busy(mirror.index.clone());
+        let permits = self.permits.wheel(&mirror.index).await?;
+        let mut memory = self.permits.body(&mirror.index);
+        memory.reach(to_size(TAIL_BYTES)).map_err(busy)?;
         let response = self.client.get_file(mirror, url, FilePart::Last(TAIL_BYTES)).await.map_err(failed)?;
         let status = response.status();
         let Some((first, last, size)) = content_range(response.headers()) else {
@@ -79,18 +84,29 @@ impl Mirrors {
             tail_start: first,
             tail,
             blocks: HashMap::new(),
+            memory,
         };
         let (name, limits) = (file_name.to_owned(), self.options.limits.archive);
-        let reading = spawn_blocking(move || archive::wheel_metadata(&mut remote, &name, &limits));
-        match reading.await {
-            Ok(Ok(Some(body))) => Ok(RemoteMetadata::Found(body)),
-            Ok(Ok(None)) => Ok(RemoteMetadata::Absent),
+        let reading = spawn_blocking(move || {
+            // It goes on if it is not waited for any more.
+            let _permits = permits;
+            let read = archive::wheel_metadata(&mut remote, &name, &limits);
+            (read, remote.memory)
+        });
+        let reading = reading.await;
+        let (read, mut memory) =
+            reading.map_err(|error| FetchError::of_storage(url.as_str(), StorageError::from(error)))?;
+        match read {
+            Ok(Some(body)) => {
+                memory.reach(body.len()).map_err(busy)?;
+                Ok(RemoteMetadata::Found(body, memory))
+            }
+            Ok(None) => Ok(RemoteMetadata::Absent),
             // It may be that the parts do not fit together; the whole file tells.
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!("cannot read {} by parts: {:#}", shown(url), anyhow::Error::from(error));
                 Ok(RemoteMetadata::NoRanges)
             }
-            Err(error) => Err(FetchError::of_storage(url.as_str(), StorageError::from(error))),
         }
     }
 }
@@ -104,6 +120,11 @@ async fn read_part(mut response: Response, length: u64) -> Result<Bytes> {
         body.extend_from_slice(&piece);
     }
     if body.len() as u64 == length { Ok(body.into()) } else { Err(ErrorKind::UnexpectedEof.into()) }
+}
+
+/// A number of bytes that are to be in memory.
+fn to_size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A file at an upstream, of which parts are asked for as they are needed. Reading blocks.
@@ -120,6 +141,8 @@ struct RemoteFile {
     tail: Bytes,
     /// Other parts by their number.
     blocks: HashMap<u64, Bytes>,
+    /// The memory that the parts take.
+    memory: BodyMemory,
 }
 
 impl RemoteFile {
@@ -129,6 +152,8 @@ impl RemoteFile {
             if too_long {
                 return Err(ErrorKind::TimedOut.into());
             }
+            let size = TAIL_BYTES + (self.blocks.len() as u64 + 1) * BLOCK_BYTES;
+            self.memory.reach(to_size(size)).map_err(Error::other)?;
             let first = number * BLOCK_BYTES;
             let last = (first + BLOCK_BYTES).min(self.size) - 1;
             let asking = self.mirrors.client.get_file(&self.mirror, &self.url, FilePart::Bytes(first, last));

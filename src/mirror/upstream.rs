@@ -231,14 +231,14 @@ impl UpstreamClient {
         response
     }
 
-    /// Asks for a small document, such as core metadata. `None` if there is none.
+    /// Asks for a small document, such as core metadata. `None` if there is none. The memory that it takes comes with it.
     pub(super) async fn get_document(
         &self,
         mirror: &Mirror,
         url: &Url,
         limit: usize,
         mut memory: BodyMemory,
-    ) -> Result<Option<Bytes>, UpstreamError> {
+    ) -> Result<Option<(Vec<u8>, BodyMemory)>, UpstreamError> {
         let work = async {
             let mut response = self.get_file(mirror, url, FilePart::Whole).await?;
             match response.status() {
@@ -254,7 +254,7 @@ impl UpstreamClient {
                 memory.reach(body.len() + piece.len())?;
                 body.extend_from_slice(&piece);
             }
-            Ok(Some(Bytes::from(body)))
+            Ok(Some((body, memory)))
         };
         timeout(self.limits.page_time, work).await.unwrap_or_else(|_| {
             let cause = format!("it took more than {} seconds", self.limits.page_time.as_secs());

@@ -17,6 +17,7 @@ use super::model::{
     FileState, IndexName, IndexSettings, Link, ProjectContents, ProjectMark, Relation, Release,
     ReleaseSummary, Serial, Stored, StoredPath, Touched, UserRecord,
 };
+use super::packed::Packed;
 use crate::pep::digest::Sha256;
 use crate::pep::metadata::ReleaseMetadata;
 use crate::pep::name::ProjectName;
@@ -321,7 +322,7 @@ pub enum Operation {
         /// The project.
         project: ProjectName,
         /// The page.
-        page: Box<MirrorPage>,
+        page: Packed<MirrorPage>,
         /// When the upstream said it.
         checked_at: Timestamp,
         /// Those of its paths from whose file names the project cannot be told.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::model::{IndexName, Serial, StoredPath};
+use super::packed::Packed;
 use crate::pep::digest::Sha256;
 use crate::pep::name::ProjectName;
 use crate::pep::simple::ProjectStatus;
@@ -297,13 +298,26 @@ pub enum Note {
         index: IndexName,
         /// The project's normalised name.
         project: Arc<str>,
-        /// By what it is to be validated from now on, if that is something else than before.
-        validators: Option<Validators>,
-        /// When.
+        /// When the page was put there that was confirmed: one that has come since was not.
+        changed_at: Serial,
+        /// The page with that by which it is to be validated from now on, if that is something else than before.
+        page: Option<Packed<MirrorPage>>,
+        /// When it was confirmed.
         checked_at: Timestamp,
     },
-    /// The upstream listed its projects.
-    Names(IndexName, StoredNames),
+    /// The upstream listed its projects: see [`StoredNames`].
+    NamesListed {
+        /// The mirror.
+        index: IndexName,
+        /// The names.
+        names: Packed<NameList>,
+        /// By what the upstream tells whether they have changed.
+        validators: Validators,
+        /// The URL below which the upstream was, without credentials.
+        source: Arc<str>,
+        /// When it listed them.
+        checked_at: Timestamp,
+    },
 }
 
 #[cfg(test)]

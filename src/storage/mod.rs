@@ -9,6 +9,7 @@ pub mod fs;
 pub mod meta;
 pub mod mirrored;
 pub mod model;
+pub mod packed;
 pub mod sqlite;
 
 pub use error::StorageError;

@@ -27,6 +27,7 @@ const STORAGE: &[&str] = &[
     "storage::meta",
     "storage::mirrored",
     "storage::model",
+    "storage::packed",
 ];
 
 /// What a backend may name.
@@ -39,6 +40,7 @@ const BACKEND: &[&str] = &[
     "storage::meta",
     "storage::mirrored",
     "storage::model",
+    "storage::packed",
 ];
 
 const LAYERS: &[Layer] = &[
@@ -52,6 +54,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "storage::files", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::model", may_import: STORAGE, foreign: &[HTTP, SQL] },
     Layer { module: "storage::mirrored", may_import: STORAGE, foreign: &[HTTP, SQL] },
+    Layer { module: "storage::packed", may_import: STORAGE, foreign: &[HTTP, SQL, "tokio"] },
     Layer { module: "storage::sqlite", may_import: BACKEND, foreign: &[HTTP] },
     Layer { module: "storage::fs", may_import: BACKEND, foreign: &[HTTP, SQL] },
     Layer { module: "blocking", may_import: &[], foreign: &[HTTP, SQL] },
@@ -70,6 +73,7 @@ const LAYERS: &[Layer] = &[
             "storage::meta",
             "storage::mirrored",
             "storage::model",
+            "storage::packed",
         ],
         foreign: &[HTTP, SQL],
     },
@@ -124,6 +128,7 @@ const LAYERS: &[Layer] = &[
             "storage::meta",
             "storage::mirrored",
             "storage::model",
+            "storage::packed",
             "version",
         ],
         foreign: &[HTTP, SQL],

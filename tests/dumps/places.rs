@@ -12,6 +12,7 @@ use wheelhouse::storage::files::Transfer;
 use wheelhouse::storage::meta::{MetaStore, Operation};
 use wheelhouse::storage::mirrored::{FetchedContent, FetchedPart, MirrorFile, MirrorPage};
 use wheelhouse::storage::model::{IndexName, Relation, StoredPath};
+use wheelhouse::storage::packed::Packed;
 
 use crate::support::{Deaf, Place, listed};
 
@@ -122,7 +123,7 @@ async fn a_mirror_may_have_two_files_of_a_name() {
     let put_page = Operation::PutMirrorPage {
         index: index.clone(),
         project,
-        page: Box::new(page),
+        page: Packed::new(&page).unwrap(),
         checked_at: Timestamp::UNIX_EPOCH,
         odd_paths: Vec::new(),
     };

@@ -11,6 +11,7 @@ use wheelhouse::storage::mirrored::{
     StoredNames, Validators,
 };
 use wheelhouse::storage::model::{Serial, StoredPath, Touched};
+use wheelhouse::storage::packed::Packed;
 
 use crate::support::{Place, at, changes, commit, index, project, put_index, put_user};
 
@@ -55,7 +56,13 @@ fn validators(etag: &str) -> Validators {
 
 fn put_page(name: &str, page: MirrorPage, odd_paths: Vec<StoredPath>) -> Operation {
     let (index, project) = (index(MIRROR), project(name));
-    Operation::PutMirrorPage { index, project, page: Box::new(page), checked_at: at(1), odd_paths }
+    Operation::PutMirrorPage {
+        index,
+        project,
+        page: Packed::new(&page).unwrap(),
+        checked_at: at(1),
+        odd_paths,
+    }
 }
 
 fn put_fetched(name: &str, part: FetchedPart) -> Operation {
@@ -221,17 +228,26 @@ pub(crate) async fn notes_are_kept_without_serials(place: &dyn Place) {
     let names: Arc<NameList> = Arc::new(["b", "a"].into_iter().collect());
     let source: Arc<str> = "http://upstream.example/simple/".into();
     let list = StoredNames { names, validators: validators("list"), checked_at: at(8), source };
-    let checked = |name: &str, etag: &str, second| Note::PageChecked {
+    let listed = |name: &str| Note::NamesListed {
+        index: index(name),
+        names: Packed::new(&*list.names).unwrap(),
+        validators: list.validators.clone(),
+        source: Arc::clone(&list.source),
+        checked_at: list.checked_at,
+    };
+    let checked = |name: &str, page: Option<MirrorPage>, second| Note::PageChecked {
         index: index(MIRROR),
         project: name.into(),
-        validators: Some(validators(etag)),
+        changed_at: serial,
+        page: page.map(|page| Packed::new(&page).unwrap()),
         checked_at: at(second),
     };
+    let validated = |etag: &str| Some(MirrorPage { validators: validators(etag), ..page(&["a.zip"]) });
     let notes = vec![
-        checked("demo", "one", 7),
-        checked("none", "one", 7),
-        Note::Names(index(MIRROR), list.clone()),
-        Note::Names(index("root/none"), list.clone()),
+        checked("demo", None, 7),
+        checked("none", validated("two"), 7),
+        listed(MIRROR),
+        listed("root/none"),
     ];
     store.note(notes).await.unwrap();
     assert_eq!(store.serial(), Some(serial));
@@ -243,12 +259,20 @@ pub(crate) async fn notes_are_kept_without_serials(place: &dyn Place) {
     let mut snapshot = store.snapshot().await.unwrap();
     let stored = snapshot.get_mirror_page(&index(MIRROR), "demo").await.unwrap().unwrap();
     assert_eq!((stored.checked_at, stored.changed_at), (at(7), serial));
-    assert_eq!(snapshot.get_mirror_names(&index(MIRROR)).await.unwrap(), Some(list));
+    assert_eq!(stored.page, page(&["a.zip"]));
+    assert_eq!(snapshot.get_mirror_names(&index(MIRROR)).await.unwrap().as_ref(), Some(&list));
     assert_eq!(snapshot.get_mirror_names(&index("root/none")).await.unwrap(), None);
     drop(snapshot);
-    store.note(vec![checked("demo", "two", 9)]).await.unwrap();
+    store.note(vec![checked("demo", validated("two"), 9)]).await.unwrap();
     let mut snapshot = store.snapshot().await.unwrap();
     let stored = snapshot.get_mirror_page(&index(MIRROR), "demo").await.unwrap().unwrap();
     assert_eq!((stored.page.validators, stored.changed_at), (validators("two"), serial));
     assert_eq!(snapshot.serial().await.unwrap(), Some(Serial(1)));
+    drop(snapshot);
+    // Of a page that has come since nothing was confirmed.
+    commit(store.as_ref(), [put_page("demo", page(&["b.zip"]), Vec::new())]).await;
+    store.note(vec![checked("demo", validated("three"), 11)]).await.unwrap();
+    let mut snapshot = store.snapshot().await.unwrap();
+    let stored = snapshot.get_mirror_page(&index(MIRROR), "demo").await.unwrap().unwrap();
+    assert_eq!((stored.page, stored.checked_at), (page(&["b.zip"]), at(1)));
 }

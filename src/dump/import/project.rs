@@ -70,7 +70,7 @@ impl ProjectOfDump<'_> {
         change.operations.extend(documents.into_operations());
         let count = files.len() as u64;
         match self.config.kind() {
-            IndexKind::Mirror => self.put_mirror(&releases, files, change),
+            IndexKind::Mirror => self.put_mirror(&releases, files, change)?,
             IndexKind::Stage => self.put_stage(options, releases, files, report, change),
         }
         Ok(count)
@@ -287,7 +287,7 @@ impl ProjectOfDump<'_> {
         releases: &BTreeMap<String, Map<String, Value>>,
         files: Vec<TakenFile>,
         change: &mut ChangeSet,
-    ) {
+    ) -> Result<(), StorageError> {
         let source = self.config.mirror_settings().source();
         let path_of = |file: &TakenFile| StoredPath::for_upload(&self.index, &file.taken.sha256, &file.name);
         let listed = files.iter().map(|file| {
@@ -298,7 +298,7 @@ impl ProjectOfDump<'_> {
             listed_file(path_of(file), &entry, value("requires_python"), value("yanked"))
         });
         let page = MirrorPage { files: listed.collect(), source, ..MirrorPage::default() };
-        change.operations.push(put_page(&self.index, &self.name, page));
+        change.operations.push(put_page(&self.index, &self.name, &page)?);
         for file in files {
             let content = FetchedContent {
                 sha256: file.taken.sha256,
@@ -313,6 +313,7 @@ impl ProjectOfDump<'_> {
                 part: FetchedPart::Content(content, file.taken.core_metadata),
             });
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The walk over the old state: users, indexes, projects, releases, files, and then the change log.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -301,7 +302,8 @@ impl Walk {
             source: Arc::clone(source),
             ..MirrorPage::default()
         };
-        let put = made(serial_of(found.serial), records::put_page(index, &name, page));
+        let Some(put) = self.or_fail(records::put_page(index, &name, &page)) else { return Ok(()) };
+        let put = made(serial_of(found.serial), put);
         self.send(Unit::MirrorProject { records: vec![put], files })
     }
 
@@ -359,7 +361,7 @@ impl Walk {
         found
     }
 
-    pub(super) fn or_fail<T>(&self, result: Result<T, KeyError>) -> Option<T> {
+    pub(super) fn or_fail<T>(&self, result: Result<T, impl Display>) -> Option<T> {
         result.map_err(|error| self.report.fail(error)).ok()
     }
 }

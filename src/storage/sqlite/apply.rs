@@ -18,6 +18,7 @@ use crate::storage::mirrored::MirrorPage;
 use crate::storage::model::{
     IndexName, IndexSettings, Link, Relation, Serial, StoredPath, Touched, UserRecord,
 };
+use crate::storage::packed::Packed;
 
 /// Puts a record of another server into its place.
 pub(super) fn load(connection: &Connection, record: &Record) -> Result<(), StorageError> {
@@ -204,7 +205,7 @@ impl<'a> Application<'a> {
         &mut self,
         index: &IndexName,
         project: &ProjectName,
-        page: &MirrorPage,
+        page: &Packed<MirrorPage>,
         checked_at: Timestamp,
         odd_paths: &[StoredPath],
     ) -> Result<(), CommitError> {

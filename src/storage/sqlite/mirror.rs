@@ -14,12 +14,7 @@ use crate::storage::mirrored::{
     StoredPage,
 };
 use crate::storage::model::{IndexName, Serial, StoredPath};
-
-/// The level of zstd for pages and names: they are written seldom and not waited for.
-const ZSTD_LEVEL: i32 = 3;
-
-/// The most bytes that a packed page or list of names may have when unpacked.
-const MAX_UNPACKED_BYTES: usize = 1 << 30;
+use crate::storage::packed::Packed;
 
 const FETCHED_COLUMNS: &str =
     "path, fetched_files.project, sha256, size, modified, core_metadata, provenance";
@@ -40,8 +35,7 @@ pub(super) fn get_page(
     let parameters = params![index.user, index.index, project];
     let found = connection.prepare_cached(&sql)?.query_row(parameters, read).optional()?;
     let Some((changed_at, checked_at, packed)) = found else { return Ok(None) };
-    let page: MirrorPage = serde_json::from_slice(&unpack(&packed)?)?;
-    Ok(Some(StoredPage { changed_at, checked_at, page }))
+    Ok(Some(StoredPage { changed_at, checked_at, page: Packed::unpack(&packed)? }))
 }
 
 pub(super) fn list_pages(connection: &Connection, index: &IndexName) -> Result<Vec<Arc<str>>, StorageError> {
@@ -75,9 +69,8 @@ pub(super) fn get_names(
     };
     let found = connection.prepare_cached(&sql)?.query_row([&index.user, &index.index], read).optional()?;
     let Some((packed, validators, source, checked_at)) = found else { return Ok(None) };
-    let lines = String::from_utf8(unpack(&packed)?)
-        .map_err(|_| StorageError::Damaged(format!("the names of {index} are no text")))?;
-    Ok(Some(StoredNames { names: Arc::new(NameList::from_lines(&lines)), validators, source, checked_at }))
+    let names: NameList = Packed::unpack(&packed)?;
+    Ok(Some(StoredNames { names: Arc::new(names), validators, source, checked_at }))
 }
 
 pub(super) fn get_fetched(connection: &Connection, path: &StoredPath) -> Result<FetchedState, StorageError> {
@@ -124,17 +117,12 @@ pub(super) fn put_page(
     connection: &Connection,
     index_id: i64,
     project: &ProjectName,
-    page: &MirrorPage,
+    page: &Packed<MirrorPage>,
     checked_at: jiff::Timestamp,
     serial: Serial,
 ) -> Result<bool, StorageError> {
-    let plain = serde_json::to_vec(page)?;
-    if plain.len() > MAX_UNPACKED_BYTES {
-        return Err(StorageError::Failed(format!("the page of {} is too large", project.normal()).into()));
-    }
-    let packed = pack(&plain)?;
     let parameters =
-        params![index_id, project.normal(), packed, to_integer(serial.0), checked_at.as_microsecond()];
+        params![index_id, project.normal(), page.bytes(), to_integer(serial.0), checked_at.as_microsecond()];
     let update = "UPDATE mirror_pages SET page = ?3, changed_at = ?4, checked_at = ?5 \
                   WHERE index_id = ?1 AND project = ?2";
     if connection.prepare_cached(update)?.execute(parameters)? > 0 {
@@ -288,29 +276,28 @@ pub(super) fn remove_mirror(
 /// Keeps a note.
 pub(super) fn put_note(connection: &Connection, note: &Note) -> Result<(), StorageError> {
     match note {
-        Note::PageChecked { index, project, validators, checked_at } => {
+        Note::PageChecked { index, project, changed_at, page, checked_at } => {
             let Some(id) = find_index(connection, index)? else { return Ok(()) };
-            let Some(validators) = validators else {
-                let sql = "UPDATE mirror_pages SET checked_at = ?3 WHERE index_id = ?1 AND project = ?2";
-                let parameters = params![id, project, checked_at.as_microsecond()];
-                connection.prepare_cached(sql)?.execute(parameters)?;
-                return Ok(());
-            };
-            let Some(mut stored) = get_page(connection, index, project)? else { return Ok(()) };
-            stored.page.validators = validators.clone();
-            let name = ProjectName::from_url(project);
-            put_page(connection, id, &name, &stored.page, *checked_at, stored.changed_at)?;
+            let sql = "UPDATE mirror_pages SET checked_at = ?4, page = coalesce(?5, page) \
+                       WHERE index_id = ?1 AND project = ?2 AND changed_at = ?3";
+            connection.prepare_cached(sql)?.execute(params![
+                id,
+                project,
+                to_integer(changed_at.0),
+                checked_at.as_microsecond(),
+                page.as_ref().map(Packed::bytes)
+            ])?;
         }
-        Note::Names(index, stored) => {
+        Note::NamesListed { index, names, validators, source, checked_at } => {
             let Some(id) = find_index(connection, index)? else { return Ok(()) };
             let sql = "INSERT OR REPLACE INTO mirror_names (index_id, names, validators, source, checked_at) \
                        VALUES (?1, ?2, ?3, ?4, ?5)";
             connection.prepare_cached(sql)?.execute(params![
                 id,
-                pack(stored.names.to_lines().as_bytes())?,
-                serde_json::to_string(&stored.validators)?,
-                stored.source,
-                stored.checked_at.as_microsecond()
+                names.bytes(),
+                serde_json::to_string(validators)?,
+                source,
+                checked_at.as_microsecond()
             ])?;
         }
     }
@@ -336,15 +323,4 @@ fn fetched(row: &Row<'_>) -> rusqlite::Result<FetchedFile> {
         core_metadata: rows::optional_sha256(row, 5)?,
         provenance: rows::optional_sha256(row, 6)?,
     })
-}
-
-fn pack(plain: &[u8]) -> Result<Vec<u8>, StorageError> {
-    Ok(zstd::bulk::compress(plain, ZSTD_LEVEL)?)
-}
-
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, StorageError> {
-    let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
-    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= MAX_UNPACKED_BYTES);
-    let size = size.ok_or_else(|| StorageError::Damaged("a packed record has no size".to_owned()))?;
-    zstd::bulk::decompress(packed, size).map_err(|error| StorageError::Damaged(error.to_string()))
 }
