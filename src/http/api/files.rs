@@ -277,7 +277,8 @@ async fn core_metadata(call: &Call, index: &IndexName, path: &StoredPath) -> Res
     };
     let Some(sha256) = sha256 else {
         let document = call.registry().fetch_core_metadata(index, path).await?;
-        let page = make_page(document.body.clone()).await?;
+        let make = make_page(document.body.clone());
+        let page = call.state.files.get_core_metadata(&document.sha256, make).await?;
         return Ok(page.respond(call.headers(), METADATA_TYPE, CACHE_CONTROL, "Accept-Encoding"));
     };
     let read = async {
