@@ -57,6 +57,9 @@ pub enum ConfigError {
     /// There are more bases than an index may have.
     #[error("an index can't have more than {0} bases")]
     TooManyBases(usize),
+    /// The bases, and theirs, are too many.
+    #[error("{0}")]
+    LongWalk(String),
     /// The settings are longer than they may be.
     #[error("the index configuration is longer than {0} bytes")]
     TooLong(usize),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::acl::Caller;
 use super::config_value::ConfigError;
 use super::index_config::{IndexConfig, IndexKind};
+use super::inherit::{Station, WalkError, resolution_order_from};
 use super::project::ListedProjects;
 use super::python;
 use super::registry::{Decision, Registry};
@@ -14,7 +15,7 @@ use super::upstream::mirror_of;
 use super::user::{NameError, check_name};
 use crate::storage::StorageError;
 use crate::storage::meta::{ChangeSet, Expectation, Operation, Snapshot};
-use crate::storage::model::{IndexName, Stored, UserRecord};
+use crate::storage::model::{IndexName, Serial, Stored, UserRecord};
 
 /// Why something about an index was not done.
 #[derive(Debug, thiserror::Error)]
@@ -233,7 +234,8 @@ async fn require_index(
     find_index(snapshot, index).await?.ok_or_else(|| IndexError::Unknown(index.clone()))
 }
 
-/// Checks that all bases are well formed and exist, and says so as expectations. An index may be its own base.
+/// Checks that all bases are well formed and exist, and says so as expectations; and that a walk over them and theirs is not
+/// too long. An index may be its own base.
 async fn check_bases(
     snapshot: &mut dyn Snapshot,
     index: &IndexName,
@@ -252,7 +254,15 @@ async fn check_bases(
             None => errors.push(format!("base index {} does not exist", python::quote(spec))),
         }
     }
-    if errors.is_empty() { Ok(expectations) } else { Err(ConfigError::Bases(errors).into()) }
+    if !errors.is_empty() {
+        return Err(ConfigError::Bases(errors).into());
+    }
+    let (index, changed_at, config) = (index.clone(), Serial(0), config.clone());
+    match resolution_order_from(snapshot, Station { index, changed_at, config }).await {
+        Ok(_) => Ok(expectations),
+        Err(error @ WalkError::TooLong(_)) => Err(ConfigError::LongWalk(error.to_string()).into()),
+        Err(WalkError::Storage(error)) => Err(error.into()),
+    }
 }
 
 fn exists(index: &IndexName) -> IndexError {

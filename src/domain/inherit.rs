@@ -1,6 +1,6 @@
 //! The walk over an index and its bases, and which mirrors may show a project on it (`server-api` section 10).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use super::index::find_index;
 use super::index_config::{IndexConfig, IndexKind, WhitelistInheritance};
@@ -19,27 +19,65 @@ pub struct Station {
     pub config: IndexConfig,
 }
 
+/// To how many indexes a walk may lead. Each of them is read for each page that is made.
+pub const MAX_STATIONS: usize = 1000;
+
+/// Why there is no order.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The walk leads to more than [`MAX_STATIONS`] indexes.
+    #[error("the index {0} reaches more than {MAX_STATIONS} indexes through its bases")]
+    TooLong(IndexName),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
 /// The order in which indexes are asked: breadth first from `index` itself, bases in the order in which they are
 /// named, each once, and mirrors after everything else. Bases that do not exist are passed over. Empty if `index`
 /// does not exist.
 pub async fn resolution_order(
     snapshot: &mut dyn Snapshot,
     index: &IndexName,
-) -> Result<Vec<Station>, StorageError> {
-    let mut order = Vec::new();
-    let mut mirrors = Vec::new();
-    let mut seen = HashSet::from([index.clone()]);
-    let mut pending = VecDeque::from([index.clone()]);
-    while let Some(index) = pending.pop_front() {
-        let Some(Stored { changed_at, value: config }) = find_index(snapshot, &index).await? else {
-            continue;
-        };
-        pending.extend(config.bases().into_iter().filter(|base| seen.insert(base.clone())));
-        let stations = if config.kind() == IndexKind::Mirror { &mut mirrors } else { &mut order };
-        stations.push(Station { index, changed_at, config });
+) -> Result<Vec<Station>, WalkError> {
+    match find_station(snapshot, index.clone()).await? {
+        Some(first) => resolution_order_from(snapshot, first).await,
+        None => Ok(Vec::new()),
     }
-    order.append(&mut mirrors);
+}
+
+/// The same from an index as it is to be.
+pub async fn resolution_order_from(
+    snapshot: &mut dyn Snapshot,
+    first: Station,
+) -> Result<Vec<Station>, WalkError> {
+    let mut seen = HashSet::from([first.index.clone()]);
+    let mut found = vec![first];
+    let mut place = 0;
+    while let Some(station) = found.get(place) {
+        for base in station.config.bases() {
+            if !seen.insert(base.clone()) {
+                continue;
+            }
+            if seen.len() > MAX_STATIONS {
+                return Err(WalkError::TooLong(found.swap_remove(0).index));
+            }
+            found.extend(find_station(snapshot, base).await?);
+        }
+        place += 1;
+    }
+    let (mirrors, mut order): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|station| station.config.kind() == IndexKind::Mirror);
+    order.extend(mirrors);
     Ok(order)
+}
+
+async fn find_station(
+    snapshot: &mut dyn Snapshot,
+    index: IndexName,
+) -> Result<Option<Station>, StorageError> {
+    let found = find_index(snapshot, &index).await?;
+    Ok(found.map(|Stored { changed_at, value: config }| Station { index, changed_at, config }))
 }
 
 /// Where a project comes from on a walk.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::index_config::IndexKind;
-use super::inherit::{find_sources, resolution_order};
+use super::inherit::{WalkError, find_sources, resolution_order};
 use super::mirror_view::ShownPage;
 use super::project_files::{FoundFiles, ProjectFiles};
 use super::registry::Registry;
@@ -37,12 +37,24 @@ pub enum ProjectError {
         /// The version.
         version: String,
     },
+    /// There are too many indexes to look into.
+    #[error("{0}")]
+    LongWalk(String),
     /// The index is a mirror whose upstream does not help, and nothing is held.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<WalkError> for ProjectError {
+    fn from(error: WalkError) -> Self {
+        match error {
+            WalkError::TooLong(_) => Self::LongWalk(error.to_string()),
+            WalkError::Storage(error) => error.into(),
+        }
+    }
 }
 
 /// Where to look for a project.
@@ -122,7 +134,7 @@ impl Source {
 
 impl Registry {
     /// Whether the projects of a mirror are among those of an index.
-    pub async fn shows_mirrors(&self, index: &IndexName) -> Result<bool, StorageError> {
+    pub async fn shows_mirrors(&self, index: &IndexName) -> Result<bool, ProjectError> {
         let order = resolution_order(self.meta.snapshot().await?.as_mut(), index).await?;
         Ok(order.iter().any(|station| station.config.kind() == IndexKind::Mirror))
     }

@@ -57,6 +57,9 @@ pub enum PushError {
     /// The target is not volatile and has a file of this name.
     #[error("{0} already exists in non-volatile index")]
     Conflict(Arc<str>),
+    /// There are too many indexes to look into.
+    #[error("{0}")]
+    LongWalk(String),
     /// The index is a mirror whose upstream does not help, and nothing is held.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -74,6 +77,7 @@ impl From<ProjectError> for PushError {
             ProjectError::Upstream(error) => error.into(),
             ProjectError::Storage(error) => error.into(),
             ProjectError::UnknownIndex(index) => Self::UnknownIndex(index),
+            ProjectError::LongWalk(text) => Self::LongWalk(text),
             // Who asks finds out without being told so.
             ProjectError::Unknown(_) | ProjectError::UnknownVersion { .. } => {
                 Self::Storage(StorageError::Failed(error.into()))

@@ -97,6 +97,7 @@ impl From<ProjectError> for ApiError {
             ProjectError::UnknownIndex(_)
             | ProjectError::Unknown(_)
             | ProjectError::UnknownVersion { .. } => Self::abort(StatusCode::NOT_FOUND, error),
+            ProjectError::LongWalk(_) => Self::abort(StatusCode::CONFLICT, error),
             ProjectError::Upstream(_) => Self::abort(StatusCode::BAD_GATEWAY, error),
             ProjectError::Storage(error) => error.into(),
         }
@@ -172,7 +173,7 @@ impl From<PushError> for ApiError {
             PushError::NoFiles(_) => Self::message(StatusCode::NOT_FOUND, error),
             // devpi answers 401 here, without asking for credentials: the judge's scenario `push`.
             PushError::Forbidden { .. } => Self::message(StatusCode::UNAUTHORIZED, error),
-            PushError::Conflict(_) => Self::message(StatusCode::CONFLICT, error),
+            PushError::Conflict(_) | PushError::LongWalk(_) => Self::message(StatusCode::CONFLICT, error),
             PushError::Upstream(_) => Self::abort(StatusCode::BAD_GATEWAY, error),
             PushError::Fetch(FetchError::Full) => FetchError::Full.into(),
             // Also for one that the upstream does not have: the push failed, not its own address.

@@ -197,3 +197,40 @@ async fn loops_of_bases_end() {
     server.alice().patch("alice/top", json!({"bases": "alice/top"})).await.expect(200);
     assert_eq!(names(&anonymous, "alice/top/+simple/demo/").await, ["demo-9.0.tar.gz", "demo-0.1.tar.gz"]);
 }
+
+#[actix_web::test]
+async fn a_walk_ends_with_an_error_where_it_is_too_long() {
+    let names: Vec<String> = (0..1001).map(|number| format!("alice/base{number}")).collect();
+    let mut server = TestServer::new().with_user("alice");
+    for name in &names {
+        server = server.with_index(name, json!({}));
+    }
+    let chunks: Vec<String> = (0..5).map(|number| format!("alice/chunk{number}")).collect();
+    for (chunk, bases) in chunks.iter().zip(names.chunks(200)) {
+        server = server.with_index(chunk, json!({"bases": bases}));
+    }
+    let server = server.start().await;
+    let alice = server.alice();
+    // The index itself, five chunks of 200 each, and these are too many.
+    let refused = alice.put("alice/all", json!({"bases": chunks})).await;
+    let text = "the index alice/all reaches more than 1000 indexes through its bases";
+    assert_eq!(refused.expect(400).message(), text);
+    alice.put("alice/most", json!({"bases": chunks[..4]})).await.expect(200);
+    alice.get_simple("alice/most/+simple/").await.expect(200);
+    // A base may come to reach too many for those that build upon it.
+    alice.put("alice/top", json!({"bases": "alice/most"})).await.expect(200);
+    alice.put("alice/last", json!({"bases": chunks[4..]})).await.expect(200);
+    let mut bases = chunks[..4].to_vec();
+    bases.extend(names[800..994].to_vec());
+    alice.patch("alice/most", json!({"bases": bases})).await.expect(200);
+    alice.get_simple("alice/most/+simple/").await.expect(200);
+    alice.get_simple("alice/top/+simple/").await.expect(200);
+    alice.patch("alice/base0", json!({"bases": "alice/last"})).await.expect(200);
+    let text = "the index alice/top reaches more than 1000 indexes through its bases";
+    for path in ["alice/top/+simple/", "alice/top/+simple/demo/"] {
+        let answer = alice.get_simple(path).await;
+        assert!(answer.expect(409).text().contains(text), "{}", answer.text());
+    }
+    alice.patch("alice/top", json!({"bases": []})).await.expect(200);
+    alice.get_simple("alice/top/+simple/").await.expect(200);
+}
