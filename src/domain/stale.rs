@@ -61,31 +61,31 @@ impl StaleTracker {
         Self { graph: Mutex::new(graph), observers }
     }
 
-    /// All that the commit concerns. Also brings the graph up to it.
-    fn consequences(&self, change: &ChangeSet, touched: &[Touched]) -> HashSet<Stale> {
+    /// All that the commit concerns; some of it may come twice. Also brings the graph up to it.
+    fn consequences(&self, change: &ChangeSet, touched: &[Touched]) -> Vec<Stale> {
         // A panic while the graph is changed cannot leave it half changed in a way that matters: edges are only
         // ever too many, which forgets too much.
         let mut graph = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stale = HashSet::new();
+        let mut stale = Vec::new();
         for touched in touched {
             match touched {
                 Touched::User(user) => {
-                    stale.insert(Stale::User(Arc::clone(user)));
+                    stale.push(Stale::User(Arc::clone(user)));
                 }
                 Touched::File(path) => {
-                    stale.insert(Stale::File(path.clone()));
+                    stale.push(Stale::File(path.clone()));
                 }
                 Touched::Index(index) => {
-                    stale.extend(graph.heirs(index).into_iter().map(Stale::Index));
+                    stale.extend(graph.heirs(index).into_iter().cloned().map(Stale::Index));
                     graph.set_bases(index, final_bases(change, index));
-                    stale.extend(graph.heirs(index).into_iter().map(Stale::Index));
+                    stale.extend(graph.heirs(index).into_iter().cloned().map(Stale::Index));
                 }
                 Touched::ProjectList(index) => {
-                    stale.extend(graph.heirs(index).into_iter().map(Stale::ProjectList));
+                    stale.extend(graph.heirs(index).into_iter().cloned().map(Stale::ProjectList));
                 }
                 Touched::Project(index, project) => {
                     let name: Arc<str> = project.normal().into();
-                    let heirs = graph.heirs(index).into_iter();
+                    let heirs = graph.heirs(index).into_iter().cloned();
                     stale.extend(heirs.map(|heir| Stale::Project(heir, Arc::clone(&name))));
                 }
             }
@@ -139,15 +139,14 @@ impl BaseGraph {
     }
 
     /// The index itself and all that reach it through bases; loops do no harm.
-    fn heirs(&self, index: &IndexName) -> BTreeSet<IndexName> {
-        let mut found = BTreeSet::from([index.clone()]);
-        let mut pending = vec![index];
-        while let Some(next) = pending.pop() {
-            for heir in self.direct_heirs.get(next).into_iter().flatten() {
-                if found.insert(heir.clone()) {
-                    pending.push(heir);
-                }
-            }
+    fn heirs<'a>(&'a self, index: &'a IndexName) -> Vec<&'a IndexName> {
+        let mut found = vec![index];
+        let mut seen = HashSet::from([index]);
+        let mut place = 0;
+        while let Some(next) = found.get(place) {
+            let heirs = self.direct_heirs.get(*next).into_iter().flatten();
+            found.extend(heirs.filter(|heir| seen.insert(heir)));
+            place += 1;
         }
         found
     }
@@ -188,6 +187,7 @@ mod tests {
             })
             .collect();
         names.sort();
+        names.dedup();
         names
     }
 

@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::counts::Counts;
 use super::negotiate::SimpleFormat;
 use super::page::Page;
 use crate::domain::file::FileView;
@@ -100,13 +101,15 @@ fn expected_items(bytes: u64) -> usize {
 pub struct PageCache {
     pages: Cache<PageKey, Arc<Page>, ByWeight>,
     epochs: Epochs,
+    /// The pages that are kept or being made: a change may concern thousands of indexes of which there are none.
+    counts: Counts,
 }
 
 impl PageCache {
     /// A cache of at most `bytes` bytes of pages.
     pub fn new(bytes: u64) -> Self {
         let pages = Cache::with_weighter(expected_items(bytes), bytes, ByWeight);
-        Self { pages, epochs: Epochs::default() }
+        Self { pages, epochs: Epochs::default(), counts: Counts::default() }
     }
 
     /// The page from memory, else what `render` makes. Of several callers at once one renders.
@@ -118,10 +121,15 @@ impl PageCache {
         render: impl Future<Output = Result<Page, E>>,
     ) -> Result<Arc<Page>, E> {
         let key = PageKey { index: index.clone(), epoch: self.epochs.get(index), subject, format };
+        if let Some(page) = self.pages.get(&key) {
+            return Ok(page);
+        }
+        // Before anything is read: a write that does not see it yet is one that is seen here.
+        let counted = self.counts.add(index);
         match self.pages.get_value_or_guard_async(&key).await {
             Ok(page) => Ok(page),
             Err(guard) => {
-                let page = Arc::new(render.await?);
+                let page = Arc::new(render.await?.counted(counted));
                 // Not inserted if the page was forgotten while it was being made.
                 let _changed_meanwhile = guard.insert(Arc::clone(&page));
                 Ok(page)
@@ -156,6 +164,7 @@ impl StaleObserver for PageCache {
     fn forget(&self, stale: &Stale, _: Serial) {
         match stale {
             Stale::Index(index) => self.epochs.advance(index),
+            Stale::ProjectList(index) | Stale::Project(index, _) if !self.counts.has(index) => {}
             Stale::ProjectList(index) => self.remove(index, &Subject::List),
             Stale::Project(index, project) => {
                 for place in PLACES {

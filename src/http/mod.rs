@@ -7,6 +7,7 @@ mod api;
 mod cache;
 mod call;
 mod connection;
+mod counts;
 mod direct;
 mod domain_errors;
 mod envelope;

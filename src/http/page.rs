@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::task::spawn_blocking;
 
+use super::counts::Counted;
 use super::negotiate::{Coding, choose_coding, has_etag};
 use crate::pep::digest::Sha256;
 use crate::storage::model::IndexName;
@@ -42,6 +43,7 @@ pub(super) struct Page {
     pub(super) mirrors: Vec<IndexName>,
     /// The upstream's serial, on the page of a mirror itself.
     pub(super) last_serial: Option<u64>,
+    _counted: Option<Counted>,
 }
 
 /// An entity tag, without quotes and with them.
@@ -117,7 +119,13 @@ impl Page {
             etags,
             mirrors: Vec::new(),
             last_serial: None,
+            _counted: None,
         }
+    }
+
+    /// The same, counted as long as it is there.
+    pub(super) fn counted(self, counted: Counted) -> Self {
+        Self { _counted: Some(counted), ..self }
     }
 
     /// The same with what it depends on.
