@@ -407,6 +407,33 @@ async fn the_list_of_projects_is_kept_and_judges_what_is_there() {
 }
 
 #[actix_web::test]
+async fn lists_of_several_mirrors_are_waited_for_once() {
+    let (one, other) = (Upstream::start().await, Upstream::start().await);
+    let gate = Arc::new(Semaphore::new(0));
+    for (upstream, name) in [(&one, "one"), (&other, "other")] {
+        upstream.put("/simple/", Reply::html(&format!("<a href='{name}/'>{name}</a>")).gated(&gate));
+    }
+    let server = mirror(&one, json!({})).await;
+    let root = server.root();
+    root.put("root/other", json!({"type": "mirror", "mirror_url": other.url()})).await.expect(200);
+    server.alice().patch("alice/dev", json!({"bases": ["root/up", "root/other"]})).await.expect(200);
+    let asked = actix_web::rt::spawn({
+        let anonymous = server.anonymous();
+        async move { anonymous.get_simple("alice/dev/+simple/").await }
+    });
+    let both = async {
+        while one.requests("/simple/").is_empty() || other.requests("/simple/").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("both are asked at once");
+    gate.add_permits(2);
+    let list = asked.await.unwrap();
+    let projects = list.expect(200).json()["projects"].clone();
+    assert_eq!(projects, json!([{"name": "one"}, {"name": "other"}]));
+}
+
+#[actix_web::test]
 async fn a_refresh_asks_at_once_and_tells_trouble() {
     let upstream = Upstream::start().await;
     upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]).etag("one"));

@@ -126,14 +126,8 @@ pub(super) fn list_releases(
     project: &str,
     version: Option<&str>,
 ) -> Result<Vec<Release>, StorageError> {
-    let of_version = if version.is_some() { "AND version = ?4" } else { "" };
-    let sql = format!(
-        "SELECT version, metadata FROM {PRESENT_PROJECT} \
-         JOIN releases ON releases.project_id = projects.id AND releases.removed_at IS NULL \
-         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 {of_version} ORDER BY releases.id"
-    );
     let parameters = [&index.user, &index.index, project].into_iter().chain(version);
-    collect(connection, &sql, params_from_iter(parameters), |row| {
+    collect(connection, &releases_sql(version.is_some()), params_from_iter(parameters), |row| {
         let metadata = ReleaseMetadata::from_map(rows::json(row, 1)?);
         Ok(Release { version: row.get::<_, String>(0)?.into(), metadata })
     })
@@ -145,14 +139,28 @@ pub(super) fn list_links(
     project: &str,
     version: Option<&str>,
 ) -> Result<Vec<Stored<Link>>, StorageError> {
-    let of_version = if version.is_some() { "AND links.version = ?4" } else { "" };
-    let sql = format!(
+    let parameters = [&index.user, &index.index, project].into_iter().chain(version);
+    collect(connection, &links_sql(version.is_some()), params_from_iter(parameters), rows::link)
+}
+
+// A condition that stands for "or any version" would keep SQLite from using that column of the index.
+
+fn releases_sql(of_version: bool) -> String {
+    let of_version = if of_version { "AND version = ?4" } else { "" };
+    format!(
+        "SELECT version, metadata FROM {PRESENT_PROJECT} \
+         JOIN releases ON releases.project_id = projects.id AND releases.removed_at IS NULL \
+         WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 {of_version} ORDER BY releases.id"
+    )
+}
+
+fn links_sql(of_version: bool) -> String {
+    let of_version = if of_version { "AND links.version = ?4" } else { "" };
+    format!(
         "SELECT {LINK_COLUMNS} FROM {PRESENT_PROJECT} \
          JOIN links ON links.project_id = projects.id AND links.removed_at IS NULL \
          WHERE user = ?1 AND indexes.name = ?2 AND projects.name = ?3 {of_version} ORDER BY links.id"
-    );
-    let parameters = [&index.user, &index.index, project].into_iter().chain(version);
-    collect(connection, &sql, params_from_iter(parameters), rows::link)
+    )
 }
 
 pub(super) fn list_links_at(
@@ -245,4 +253,27 @@ pub(super) fn collect<T, C: FromIterator<T>>(
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<C, StorageError> {
     Ok(connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<C>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SCHEMA_STEPS;
+    use super::*;
+
+    /// Projects have tens of thousands of releases.
+    #[test]
+    fn what_is_read_of_one_release_is_found_by_its_version() {
+        let connection = Connection::open_in_memory().unwrap();
+        for step in SCHEMA_STEPS {
+            connection.execute_batch(step).unwrap();
+        }
+        for sql in [releases_sql(true), links_sql(true)] {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let parameters = ["alice", "dev", "demo", "1.0"];
+            let steps = plan.query_map(parameters, |row| row.get::<_, String>("detail")).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(steps.iter().any(|step| step.contains("AND version=?")), "{steps:?}");
+            assert!(steps.iter().all(|step| !step.starts_with("SCAN")), "{steps:?}");
+        }
+    }
 }
