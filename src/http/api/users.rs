@@ -17,20 +17,27 @@ use crate::http::error::ApiError;
 /// `GET /`
 pub(in crate::http) async fn list(call: &Call) -> Result<HttpResponse, ApiError> {
     let users = call.registry().list_users().await?;
-    // With the settings of all indexes they may have many megabytes.
-    let rendering = spawn_blocking(move || {
-        let users: Map<String, Value> =
-            users.iter().map(|user| (user.name.to_string(), render(user))).collect();
-        envelope::render_result("list:userconfig", users.into())
-    });
-    let body = rendering.await.map_err(ApiError::internal)?;
-    Ok(envelope::respond(StatusCode::OK, body))
+    let render_all = move || {
+        let users = users.iter().map(|user| (user.name.to_string(), render(user)));
+        Value::Object(users.collect())
+    };
+    respond("list:userconfig", render_all).await
 }
 
 /// `GET /{user}`
 pub(in crate::http) async fn show(call: &Call, user: &str) -> Result<HttpResponse, ApiError> {
     let user = call.registry().get_user(user).await?;
-    Ok(envelope::result(StatusCode::OK, "userconfig", render(&user)))
+    respond("userconfig", move || render(&user)).await
+}
+
+/// With the settings of all indexes users may have many megabytes, so they are rendered elsewhere.
+async fn respond(
+    kind: &'static str,
+    render: impl FnOnce() -> Value + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    let rendering = spawn_blocking(move || envelope::render_result(kind, render()));
+    let body = rendering.await.map_err(ApiError::internal)?;
+    Ok(envelope::respond(StatusCode::OK, body))
 }
 
 /// `PUT /{user}`
