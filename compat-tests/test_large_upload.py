@@ -9,6 +9,9 @@ import os
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import requests
 
 from harness import Server, forge_token
 from memory import memory_mib
@@ -23,6 +26,12 @@ def content() -> Iterator[bytes]:
     filling = os.urandom(4096) + bytes(MIB - 4096 - 8)
     for number in range(SIZE_MIB):
         yield number.to_bytes(8, "big") + filling
+
+
+def bytes_read(server: Server) -> int:
+    """How many bytes the server has read, from files and connections."""
+    counters = Path(f"/proc/{server.process.pid}/io").read_text()
+    return int(dict(line.split(": ") for line in counters.splitlines())["rchar"])
 
 
 def test_large_file(new_server: Callable[..., Server]) -> None:
@@ -65,6 +74,12 @@ def test_large_file(new_server: Callable[..., Server]) -> None:
 
     file = server.simple(index, "x")["x-1.0.tar.gz"]
     assert file["hashes"]["sha256"] == digest.hexdigest()
+    read_before = bytes_read(server)
+    with requests.Session() as session:
+        assert int(session.head(file["url"]).headers["Content-Length"]) == SIZE_MIB * MIB
+        # Whatever was begun for one answer is over when the next one comes.
+        assert session.get(f"{server.url}/+api").status_code == 200
+    assert bytes_read(server) - read_before < MIB, "a file of which only the head is wanted is not read"
     received = hashlib.sha256()
     with server.request("GET", file["url"], stream=True) as download:
         assert int(download.headers["Content-Length"]) == SIZE_MIB * MIB

@@ -1,9 +1,12 @@
 //! The HTTP server: listening, one entry for all requests, and stopping.
 
+use std::convert::Infallible;
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_http::HttpService;
@@ -15,7 +18,7 @@ use actix_web::dev::AppConfig;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, SERVER, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Bytes, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
 use tracing::{Instrument, debug_span, info};
 
@@ -153,7 +156,7 @@ async fn respond(
     line: &str,
 ) -> HttpResponse {
     let limits = state.limits;
-    let version = request.version();
+    let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
     let accept = Rc::new(Accept::new(request.headers()));
     let has_endless_body = has_endless_body(&request);
     let mut body = Body::new(payload, limits.request_body, limits.body_idle);
@@ -170,7 +173,6 @@ async fn respond(
         }
         Ok(forwarded) => dispatch(request, forwarded, body.clone(), Rc::clone(&accept), state.clone()).await,
     };
-    let mut allowance = limits.request_body;
     let mut of_application = true;
     let mut response = match result {
         Ok(response) => response,
@@ -180,6 +182,10 @@ async fn respond(
             error.respond(&accept)
         }
     };
+    if is_head {
+        response = response.map_body(|_, body| BoxBody::new(Announced(body.size())));
+    }
+    let mut allowance = limits.request_body;
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
         allowance = limits.drained;
         response.head_mut().set_connection_type(ConnectionType::Close);
@@ -194,6 +200,22 @@ async fn respond(
     }
     add_headers(&mut response, &state, of_application);
     response
+}
+
+/// The body of an answer to HEAD: its length is told, and nothing of it is made. actix would have it made, as fast as it can
+/// be, and throw it away.
+struct Announced(BodySize);
+
+impl MessageBody for Announced {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
+    }
 }
 
 /// Whether actix takes all that follows for the body, whatever its length: it expects that the protocol changes, which it

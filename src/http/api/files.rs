@@ -148,7 +148,7 @@ async fn send_stored(call: &Call, file: &FileView) -> Result<HttpResponse, ApiEr
     if let (Some(connection), Some(file)) = (call.direct_connection(), content.local_file()) {
         return Ok(DirectBody::send_file(connection, &mut response, file, range));
     }
-    // For HEAD, and for stores elsewhere.
+    // For HEAD, which does not read it, and for stores elsewhere.
     let length = range.end - range.start;
     let mut share = call.state.pieces.begin();
     let pieces = read_pieces(content, range, move || share.next());
