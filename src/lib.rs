@@ -41,3 +41,4 @@ pub mod report;
 pub mod storage;
 pub mod telemetry;
 pub mod version;
+pub mod weighted;

@@ -19,6 +19,7 @@ use crate::domain::file::FileView;
 use crate::domain::stale::{Stale, StaleObserver};
 use crate::pep::digest::Sha256;
 use crate::storage::model::{IndexName, Serial, StoredPath};
+use crate::weighted::weighted_cache;
 
 /// The URL form under which a simple page is asked for; links in it are relative to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,11 +93,6 @@ impl Weighter<PageKey, Arc<Page>> for ByWeight {
     }
 }
 
-/// About how many pages fit: they are seldom smaller than 4 KiB. The number only sizes the tables.
-fn expected_items(bytes: u64) -> usize {
-    usize::try_from(bytes / 4096).unwrap_or(usize::MAX).max(64)
-}
-
 /// Rendered simple pages, bounded by memory.
 pub struct PageCache {
     pages: Cache<PageKey, Arc<Page>, ByWeight>,
@@ -108,7 +104,7 @@ pub struct PageCache {
 impl PageCache {
     /// A cache of at most `bytes` bytes of pages.
     pub fn new(bytes: u64) -> Self {
-        let pages = Cache::with_weighter(expected_items(bytes), bytes, ByWeight);
+        let pages = weighted_cache(bytes, ByWeight);
         Self { pages, epochs: Epochs::default(), counts: Counts::default() }
     }
 
@@ -205,8 +201,8 @@ impl FileCache {
         let FileCacheLimits { files, core_metadata, contents, largest_content } = limits;
         Self {
             files: Cache::new(files),
-            core_metadata: Cache::with_weighter(expected_items(core_metadata), core_metadata, ByWeight),
-            contents: Cache::with_weighter(expected_items(contents), contents, ByWeight),
+            core_metadata: weighted_cache(core_metadata, ByWeight),
+            contents: weighted_cache(contents, ByWeight),
             largest_content,
             epochs: Epochs::default(),
         }

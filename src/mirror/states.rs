@@ -15,6 +15,7 @@ use crate::storage::StorageError;
 use crate::storage::meta::Snapshot;
 use crate::storage::mirrored::StoredPage;
 use crate::storage::model::{IndexName, Serial};
+use crate::weighted::weighted_cache;
 
 /// About how much memory one file of a page takes besides its texts.
 const BYTES_PER_FILE: usize = 300;
@@ -145,12 +146,7 @@ pub(super) struct States {
 impl States {
     /// Remembers at most `projects` states and `bytes` bytes of pages.
     pub(super) fn new(projects: usize, bytes: u64) -> Self {
-        let expected = usize::try_from(bytes / 65_536).unwrap_or(usize::MAX).max(64);
-        Self {
-            checks: Cache::new(projects),
-            pages: Cache::with_weighter(expected, bytes, ByFiles),
-            epochs: DashMap::new(),
-        }
+        Self { checks: Cache::new(projects), pages: weighted_cache(bytes, ByFiles), epochs: DashMap::new() }
     }
 
     pub(super) fn key(&self, index: &IndexName, project: &str) -> Key {
