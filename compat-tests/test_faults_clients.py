@@ -2,6 +2,8 @@
 served as ever, and nothing of them stays.
 """
 
+import json
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -335,6 +337,25 @@ def test_many_logins(place: Place) -> None:
         others_are_served(place)
         assert {client.status_of_answer() for client in clients} == {401}
     assert growth.most() < 3 * 64
+
+
+def test_many_logins_with_one_password(place: Place) -> None:
+    """All jobs of a build come at once, with the same password: it is verified once."""
+
+    def logins(passwords: list[str]) -> float:
+        """The processor time that they take."""
+        before = processor_seconds(place.server)
+        requests = [json.dumps({"user": "alice", "password": password}).encode() for password in passwords]
+        with crowd(place.server, len(requests), lambda number: Raw("POST", "/+login", requests[number]).whole) as clients:
+            assert {client.status_of_answer() for client in clients} == {401}
+        return processor_seconds(place.server) - before
+
+    assert logins(["the same"] * 40) < logins([f"another-{number}" for number in range(10)])
+
+
+def processor_seconds(server: Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 # Nonsense

@@ -40,5 +40,6 @@ pub mod publish;
 pub mod report;
 pub mod storage;
 pub mod telemetry;
+pub mod turns;
 pub mod version;
 pub mod weighted;

@@ -3,7 +3,6 @@
 //! One request for each file, streamed from the file store. A destination that cannot be reached ends it; one that
 //! refuses a file is still asked to take the others. Nothing is taken back: what has been sent is there.
 
-mod queue;
 mod session;
 
 use std::path::{Path, PathBuf};
@@ -21,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use self::queue::{Place, Queue};
 use self::session::Session;
 use crate::domain::Registry;
 use crate::domain::file::FileError;
 use crate::domain::push::PushSource;
 use crate::outgoing;
 use crate::storage::model::StoredPath;
+use crate::turns::{Place, Turns};
 
 /// Bounds of a [`Publisher`].
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +143,7 @@ pub struct Publisher {
     client: OnceCell<Client>,
     more_authorities: Option<PathBuf>,
     limits: PublishLimits,
-    queue: Arc<Queue>,
+    turns: Arc<Turns>,
     /// Where releases are published: it outlives the threads that answer clients.
     runtime: Handle,
     tasks: TaskTracker,
@@ -176,7 +175,7 @@ impl Publisher {
             client: OnceCell::new(),
             more_authorities,
             limits,
-            queue: Arc::new(Queue::new(limits.parallel, limits.pending)),
+            turns: Arc::new(Turns::new(limits.parallel, limits.pending)),
             runtime,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -193,7 +192,7 @@ impl Publisher {
         destination: Destination,
         registration: Registration,
     ) -> Result<Vec<Published>, PublishError> {
-        let place = self.queue.enter(user).ok_or(PublishError::Busy)?;
+        let place = self.turns.enter(user).ok_or(PublishError::Busy)?;
         let (publisher, registry) = (Arc::clone(self), Arc::clone(registry));
         let work = async move {
             let (release, host) = (source.release.clone(), destination.host().to_owned());

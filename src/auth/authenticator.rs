@@ -36,6 +36,9 @@ pub enum AuthError {
     /// The credentials are not good for a login.
     #[error("the credentials are wrong")]
     Wrong,
+    /// Too many others wait.
+    #[error(transparent)]
+    Busy(PasswordError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -49,6 +52,7 @@ impl From<PasswordError> for AuthError {
         match error {
             // A user with a useless hash cannot log in, as one without a hash.
             PasswordError::UnusableHash => Self::Wrong,
+            PasswordError::Busy => Self::Busy(error),
             PasswordError::Failed(_) => Self::Failed(error.into()),
         }
     }
@@ -198,15 +202,14 @@ impl Authenticator {
         // With the hash in the digest, a changed password is not taken for the remembered one.
         let digest = self.digest(credentials, hash);
         let now = Instant::now();
-        let right = match self.remembered.get(&digest) {
-            Some((right, until)) if now < until => right,
-            _ => {
-                let right =
-                    self.passwords.verify(credentials.secret.clone(), hash, record.pwsalt.as_deref()).await?;
-                self.remembered.insert(digest, (right, now + self.remembered_for));
-                right
-            }
+        self.remembered.remove_if(&digest, |(_, until)| *until <= now);
+        // Of many who come at once with the same password, as jobs of one build do, one has it verified.
+        let verify = async {
+            let (secret, salt) = (credentials.secret.clone(), record.pwsalt.as_deref());
+            let right = self.passwords.verify(&credentials.user, secret, hash, salt).await?;
+            Ok::<_, AuthError>((right, now + self.remembered_for))
         };
+        let (right, _) = self.remembered.get_or_insert_async(&digest, verify).await?;
         if right { Ok(hash.to_owned()) } else { Err(AuthError::Wrong) }
     }
 

@@ -9,8 +9,9 @@ use argon2::{Argon2, Params};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+
+use crate::turns::Turns;
 
 /// The parameters of new hashes: memory in KiB, passes, lanes (those of passlib and argon2-cffi).
 const NEW_HASHES: (u32, u32, u32) = (65_536, 3, 4);
@@ -25,26 +26,35 @@ pub enum PasswordError {
     /// The hash is neither an Argon2 hash in PHC form nor one of old releases with its salt, or it asks for too much.
     #[error("the password hash is not a usable argon2 hash")]
     UnusableHash,
+    /// Too many others wait.
+    #[error("too many passwords are to be checked, try again later")]
+    Busy,
     /// Hashing failed.
     #[error("hashing the password failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// How many passwords may be checked or wait for that.
+const MAX_PENDING: usize = 1000;
+
+/// For whom new passwords are hashed: nobody has this name.
+const NOBODY: &str = "";
+
 /// Hashes and verifies passwords, a bounded number at a time: each needs 64 MiB and a tenth of a second.
 #[derive(Clone)]
 pub struct PasswordHasher {
-    permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 impl PasswordHasher {
-    /// A hasher that works on at most `parallel` passwords at once; further ones wait.
+    /// A hasher that works on at most `parallel` passwords at once, half of them those of one user; further ones wait.
     pub fn new(parallel: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(parallel)) }
+        Self { turns: Arc::new(Turns::new(parallel, MAX_PENDING)) }
     }
 
     /// The hash of a password, with a new salt.
     pub async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
-        self.run(move || {
+        self.run(NOBODY, move || {
             let (memory, passes, lanes) = NEW_HASHES;
             let params = Params::new(memory, passes, lanes, None).map_err(failed)?;
             let hash = Argon2::from(params).hash_password(password.expose_secret().as_bytes());
@@ -53,9 +63,11 @@ impl PasswordHasher {
         .await
     }
 
-    /// Whether the password is the one of a stored hash, which with a salt of its own is of an old release of devpi.
+    /// Whether the password of `user` is the one of a stored hash, which with a salt of its own is of an old release of
+    /// devpi.
     pub async fn verify(
         &self,
+        user: &str,
         password: SecretString,
         hash: &str,
         salt: Option<&str>,
@@ -65,7 +77,7 @@ impl PasswordHasher {
         }
         check_hash(hash)?;
         let hash = hash.to_owned();
-        self.run(move || {
+        self.run(user, move || {
             let hash = PasswordHash::new(&hash).map_err(|_| PasswordError::UnusableHash)?;
             Ok(Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
         })
@@ -74,12 +86,14 @@ impl PasswordHasher {
 
     async fn run<T: Send + 'static>(
         &self,
+        user: &str,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(failed)?;
-        // The permit goes with the work, which goes on even if nobody waits for it any more.
+        let place = self.turns.enter(&user.into()).ok_or(PasswordError::Busy)?;
+        let turn = place.turn().await;
+        // The turn goes with the work, which goes on even if nobody waits for it any more.
         let work = move || {
-            let _permit = permit;
+            let _turn = (turn, place);
             work()
         };
         spawn_blocking(work).await.map_err(failed)?
@@ -139,8 +153,8 @@ mod tests {
     #[tokio::test]
     async fn hashes_of_passlib_are_verified() {
         let hasher = PasswordHasher::new(1);
-        assert!(hasher.verify("secret".into(), PASSLIB, None).await.unwrap());
-        assert!(!hasher.verify("Secret".into(), PASSLIB, None).await.unwrap());
+        assert!(hasher.verify("alice", "secret".into(), PASSLIB, None).await.unwrap());
+        assert!(!hasher.verify("alice", "Secret".into(), PASSLIB, None).await.unwrap());
     }
 
     #[tokio::test]
@@ -148,8 +162,8 @@ mod tests {
         let hasher = PasswordHasher::new(2);
         let hash = hasher.hash("".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=65536,t=3,p=4$"), "{hash}");
-        assert!(hasher.verify("".into(), &hash, None).await.unwrap());
-        assert!(!hasher.verify(" ".into(), &hash, None).await.unwrap());
+        assert!(hasher.verify("alice", "".into(), &hash, None).await.unwrap());
+        assert!(!hasher.verify("alice", " ".into(), &hash, None).await.unwrap());
     }
 
     #[tokio::test]
@@ -157,8 +171,8 @@ mod tests {
         let hasher = PasswordHasher::new(1);
         // By Python: hashlib.sha256(salt.encode() + "secret".encode()).hexdigest()
         let (salt, hash) = ("bm90IGEgcmFuZG9tIG9uZQ==", SALTED);
-        assert!(hasher.verify("secret".into(), hash, Some(salt)).await.unwrap());
-        assert!(!hasher.verify("Secret".into(), hash, Some(salt)).await.unwrap());
+        assert!(hasher.verify("alice", "secret".into(), hash, Some(salt)).await.unwrap());
+        assert!(!hasher.verify("alice", "Secret".into(), hash, Some(salt)).await.unwrap());
         assert!(!is_current(hash));
         for (bad, salt) in [("abc", salt), (hash, ""), (PASSLIB, salt)] {
             assert!(matches!(check_salted_hash(bad, salt), Err(PasswordError::UnusableHash)), "{bad}");

@@ -42,6 +42,7 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Wrong => Self::message(StatusCode::UNAUTHORIZED, error),
+            AuthError::Busy(_) => Self::message(StatusCode::SERVICE_UNAVAILABLE, error),
             AuthError::Storage(error) => error.into(),
             AuthError::Failed(_) => Self::internal(error),
         }
@@ -52,6 +53,7 @@ impl From<PasswordError> for ApiError {
     fn from(error: PasswordError) -> Self {
         match error {
             PasswordError::UnusableHash => Self::message(StatusCode::BAD_REQUEST, error),
+            PasswordError::Busy => Self::message(StatusCode::SERVICE_UNAVAILABLE, error),
             PasswordError::Failed(_) => Self::internal(error),
         }
     }

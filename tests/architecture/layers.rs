@@ -136,7 +136,15 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "auth",
-        may_import: &["ascii_json", "clock", "domain", "pep", "storage::StorageError", "storage::model"],
+        may_import: &[
+            "ascii_json",
+            "clock",
+            "domain",
+            "pep",
+            "storage::StorageError",
+            "storage::model",
+            "turns",
+        ],
         foreign: &[HTTP, SQL],
     },
     Layer {
@@ -148,6 +156,7 @@ const LAYERS: &[Layer] = &[
             "storage::StorageError",
             "storage::files",
             "storage::model",
+            "turns",
             "version",
         ],
         foreign: &[HTTP, SQL],
@@ -170,6 +179,7 @@ const LAYERS: &[Layer] = &[
         ],
         foreign: &[SQL],
     },
+    Layer { module: "turns", may_import: &[], foreign: &[HTTP, SQL] },
     Layer { module: "weighted", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
     Layer { module: "version", may_import: &[], foreign: &[HTTP, SQL, "tokio"] },
     Layer {

@@ -1,4 +1,4 @@
-//! Whose turn it is: one destination that hangs, or one user with many releases, must not keep everybody waiting.
+//! Whose turn it is to do what only few may do at once: one user who wants much of it must not keep everybody waiting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,68 +8,68 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What part of everything one user may have.
 const SHARE_OF_A_USER: usize = 2;
 
-/// Those who publish, and those who wait for that.
-pub(super) struct Queue {
+/// Those who have their turn, and those who wait for it.
+pub struct Turns {
     parallel: usize,
     pending: usize,
-    turns: Arc<Semaphore>,
+    free: Arc<Semaphore>,
     users: Mutex<HashMap<Arc<str>, User>>,
 }
 
 /// A user with at least one place.
 struct User {
     places: usize,
-    turns: Arc<Semaphore>,
+    free: Arc<Semaphore>,
 }
 
-/// A place in the queue, given back when this is dropped.
-pub(super) struct Place {
-    queue: Arc<Queue>,
+/// A place among them, given back when this is dropped.
+pub struct Place {
+    turns: Arc<Turns>,
     user: Arc<str>,
 }
 
-impl Queue {
-    /// A queue of at most `pending` places, of which `parallel` may have their turn. One user gets half of both.
-    pub(super) fn new(parallel: usize, pending: usize) -> Self {
-        Self { parallel, pending, turns: Arc::new(Semaphore::new(parallel)), users: Mutex::default() }
+impl Turns {
+    /// At most `pending` places, of which `parallel` may have their turn. One user gets half of both.
+    pub fn new(parallel: usize, pending: usize) -> Self {
+        Self { parallel, pending, free: Arc::new(Semaphore::new(parallel)), users: Mutex::default() }
     }
 
     /// A place for `user`; `None` if there is none left.
-    pub(super) fn enter(self: &Arc<Self>, user: &Arc<str>) -> Option<Place> {
+    pub fn enter(self: &Arc<Self>, user: &Arc<str>) -> Option<Place> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let taken: usize = users.values().map(|user| user.places).sum();
         let taken_by_user = users.get(user).map_or(0, |user| user.places);
         if taken >= self.pending || taken_by_user >= self.pending.div_ceil(SHARE_OF_A_USER) {
             return None;
         }
-        let turns = || Arc::new(Semaphore::new(self.parallel.div_ceil(SHARE_OF_A_USER)));
-        users.entry(Arc::clone(user)).or_insert_with(|| User { places: 0, turns: turns() }).places += 1;
-        Some(Place { queue: Arc::clone(self), user: Arc::clone(user) })
+        let free = || Arc::new(Semaphore::new(self.parallel.div_ceil(SHARE_OF_A_USER)));
+        users.entry(Arc::clone(user)).or_insert_with(|| User { places: 0, free: free() }).places += 1;
+        Some(Place { turns: Arc::clone(self), user: Arc::clone(user) })
     }
 }
 
 impl Place {
     /// Waits for the turn of this place, which lasts as long as what is returned.
-    pub(super) async fn turn(&self) -> Vec<OwnedSemaphorePermit> {
+    pub async fn turn(&self) -> Vec<OwnedSemaphorePermit> {
         let mut turn = Vec::new();
         // First among those of the user: they must not stand in the way of others.
         let of_user = self.of_user();
-        for turns in of_user.into_iter().chain([Arc::clone(&self.queue.turns)]) {
+        for free in of_user.into_iter().chain([Arc::clone(&self.turns.free)]) {
             // Nobody closes them.
-            turn.extend(turns.acquire_owned().await);
+            turn.extend(free.acquire_owned().await);
         }
         turn
     }
 
     fn of_user(&self) -> Option<Arc<Semaphore>> {
-        let users = self.queue.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.get(&self.user).map(|user| Arc::clone(&user.turns))
+        let users = self.turns.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.get(&self.user).map(|user| Arc::clone(&user.free))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut users = self.queue.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.turns.users.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(user) = users.get_mut(&self.user) {
             user.places -= 1;
             if user.places == 0 {
@@ -93,26 +93,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_leaves_turns_and_places_to_others() {
-        let queue = Arc::new(Queue::new(4, 6));
+        let turns = Arc::new(Turns::new(4, 6));
         let (alice, bob) = (Arc::<str>::from("alice"), Arc::<str>::from("bob"));
-        let [first, second, third] = [0; 3].map(|_| queue.enter(&alice).unwrap());
-        assert!(queue.enter(&alice).is_none(), "three of six places");
+        let [first, second, third] = [0; 3].map(|_| turns.enter(&alice).unwrap());
+        assert!(turns.enter(&alice).is_none(), "three of six places");
         let (one, two) = (has_turn(&first).await.unwrap(), has_turn(&second).await.unwrap());
         assert!(has_turn(&third).await.is_none(), "two of four turns");
-        let others = [0; 3].map(|_| queue.enter(&bob).unwrap());
+        let others = [0; 3].map(|_| turns.enter(&bob).unwrap());
         assert!(has_turn(&others[0]).await.is_some());
-        assert!(queue.enter(&Arc::from("carol")).is_none(), "all places are taken");
+        assert!(turns.enter(&Arc::from("carol")).is_none(), "all places are taken");
         drop(one);
         assert!(has_turn(&third).await.is_some());
         drop((two, first, second, third));
-        assert_eq!(queue.users.lock().unwrap().len(), 1);
-        assert!(queue.enter(&alice).is_some());
+        assert_eq!(turns.users.lock().unwrap().len(), 1);
+        assert!(turns.enter(&alice).is_some());
     }
 
     #[tokio::test]
     async fn one_place_is_enough() {
-        let queue = Arc::new(Queue::new(1, 1));
-        let place = queue.enter(&Arc::from("alice")).unwrap();
+        let turns = Arc::new(Turns::new(1, 1));
+        let place = turns.enter(&Arc::from("alice")).unwrap();
         assert!(has_turn(&place).await.is_some());
     }
 }
