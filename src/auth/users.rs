@@ -1,8 +1,9 @@
-//! The records of users who were recently asked for, kept until they change.
+//! The records of users who were recently asked for, kept until they change, without what they say of themselves.
 
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
+use serde_json::Map;
 
 use crate::domain::Registry;
 use crate::domain::stale::{Stale, StaleObserver};
@@ -36,7 +37,9 @@ impl UserCache {
         match self.records.get_value_or_guard_async(&name).await {
             Ok(record) => Ok(record),
             Err(guard) => {
-                let record = registry.find_user_record(&name).await?.map(Arc::new);
+                let record = registry.find_user_record(&name).await?;
+                // What is not for logins could take much memory.
+                let record = record.map(|record| Arc::new(UserRecord { attributes: Map::new(), ..record }));
                 // Not inserted if the user was changed, and so forgotten, while it was being read.
                 let _changed_meanwhile = guard.insert(record.clone());
                 Ok(record)

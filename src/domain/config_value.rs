@@ -1,6 +1,6 @@
 //! Values in the configuration of an index: how they are read, and what may be wrong with them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::python;
 
@@ -84,6 +84,22 @@ pub(super) fn parse_boolean(value: &Value) -> Result<bool, ConfigError> {
         },
         other => Err(ConfigError::Boolean(python::repr(other))),
     }
+}
+
+/// How many bytes a value counts at the least: a short one takes many times its text of memory.
+const BYTES_OF_A_VALUE: usize = 16;
+
+/// How long settings are, in bytes of JSON, each value with 16 bytes at the least.
+pub(super) fn length_of(settings: &Map<String, Value>) -> usize {
+    fn count(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+            Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
+            _ => 1,
+        }
+    }
+    let values: usize = settings.values().map(count).sum();
+    Value::Object(settings.clone()).to_string().len().max(values * BYTES_OF_A_VALUE)
 }
 
 /// A list of texts, as such or with commas between them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::acl::Caller;
-use super::config_value::ConfigError;
+use super::config_value::{ConfigError, length_of};
 use super::index_config::{IndexConfig, IndexKind};
 use super::inherit::{Station, WalkError, resolution_order_from};
 use super::project::ListedProjects;
@@ -149,7 +149,7 @@ impl Registry {
         if config.base_specs().nth(bases).is_some() {
             return Err(ConfigError::TooManyBases(bases));
         }
-        if Value::Object(config.settings().clone()).to_string().len() > length {
+        if length_of(config.settings()) > length {
             return Err(ConfigError::TooLong(length));
         }
         Ok(())

@@ -200,6 +200,14 @@ impl IndexConfig {
         }
     }
 
+    /// The same without what is only shown, for whoever holds many.
+    pub(super) fn without_texts(mut self) -> Self {
+        for key in OPTIONAL_KEYS {
+            self.0.shift_remove(key);
+        }
+        self
+    }
+
     /// Whether a key has no meaning for an index of this type, and is dropped without a word (as in devpi).
     fn passes_over(&self, key: &str) -> bool {
         self.kind() == IndexKind::Mirror && mirror_config::PASSED_OVER.contains(&key)

@@ -15,7 +15,7 @@ pub struct Station {
     pub index: IndexName,
     /// When its configuration was last changed.
     pub changed_at: Serial,
-    /// Its configuration.
+    /// Its configuration, without what is only shown.
     pub config: IndexConfig,
 }
 
@@ -77,7 +77,7 @@ async fn find_station(
     index: IndexName,
 ) -> Result<Option<Station>, StorageError> {
     let found = find_index(snapshot, &index).await?;
-    Ok(found.map(|Stored { changed_at, value: config }| Station { index, changed_at, config }))
+    Ok(found.map(|Stored { changed_at, value }| Station { index, changed_at, config: value.without_texts() }))
 }
 
 /// Where a project comes from on a walk.

@@ -190,7 +190,7 @@ impl Registry {
                 Err(CommitError::Storage(error)) => return Err(error.into()),
             }
         }
-        Err(StorageError::Failed("too many others change the same record".into()).into())
+        Err(StorageError::Busy("too many others change the same record".into()).into())
     }
 }
 

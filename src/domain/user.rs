@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::acl::Caller;
+use super::config_value::length_of;
 use super::index_config::IndexConfig;
 use super::python;
 use super::registry::{Decision, Registry};
@@ -214,7 +215,7 @@ impl Registry {
     /// Whoever asks for all users gets the attributes of each, so they may not grow at will.
     fn check_attributes(&self, record: &UserRecord) -> Result<(), UserError> {
         let length = self.limits.settings;
-        if Value::Object(record.attributes.clone()).to_string().len() > length {
+        if length_of(&record.attributes) > length {
             return Err(UserError::TooLong(length));
         }
         Ok(())

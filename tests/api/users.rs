@@ -132,6 +132,13 @@ async fn settings_of_users_have_a_bound() {
     let refused = server.anonymous().put("carol", json!({"password": "p", "title": whole})).await;
     assert_eq!(refused.expect(400).message(), text);
     server.anonymous().get_json("carol").await.expect(404);
+    let small_ones = vec![1; 5000];
+    for path in ["alice", "alice/dev"] {
+        let refused = alice.patch(path, json!({"custom_data": small_ones})).await;
+        assert!(refused.expect(400).message().ends_with("configuration is longer than 65536 bytes"));
+        alice.patch(path, json!({"custom_data": small_ones[..4000]})).await.expect(200);
+    }
+    alice.patch("alice", json!({"custom_data": ""})).await.expect(200);
     alice.patch("alice", json!({"title": half})).await.expect(200);
     let refused = alice.patch("alice", json!({"description": half})).await;
     assert_eq!(refused.expect(400).message(), text);
