@@ -32,6 +32,12 @@ pub struct LimitOptions {
     /// Longest settings of an index or of a user, in bytes of JSON, each value in them with 16 at the least.
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     pub max_index_settings_size: usize,
+    /// Largest result of a test run, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 67_108_864)]
+    pub max_tox_result_size: u64,
+    /// Most results of test runs that a release file may have.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub max_tox_results: usize,
     /// Most fields in an upload form.
     #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
     pub max_form_fields: usize,
@@ -179,6 +185,7 @@ impl LimitOptions {
         HttpLimits {
             request_body: self.max_request_body_size,
             json_body: self.max_json_body_size,
+            tox_result: self.max_tox_result_size,
             form_fields: self.max_form_fields,
             form_field: self.max_form_field_size,
             form_total: self.max_form_size,
@@ -202,6 +209,7 @@ impl LimitOptions {
             commit_attempts: self.commit_attempts,
             index_bases: self.max_index_bases,
             settings: self.max_index_settings_size,
+            tox_results: self.max_tox_results,
             archive: self.archive(),
             parallel_uploads: self.parallel_uploads.max(1),
             kept_files: self.large_project_files,

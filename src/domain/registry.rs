@@ -29,6 +29,8 @@ pub struct RegistryLimits {
     pub index_bases: usize,
     /// How long the settings of an index or of a user may be, in bytes of JSON.
     pub settings: usize,
+    /// The most results of test runs that a release file may have.
+    pub tox_results: usize,
     /// What uploaded archives may have inside.
     pub archive: ArchiveLimits,
     /// How many uploads are stored at once, once they have arrived; further ones wait. At least one.
@@ -43,6 +45,7 @@ impl Default for RegistryLimits {
             commit_attempts: 200,
             index_bases: 200,
             settings: 65_536,
+            tox_results: 10_000,
             archive: ArchiveLimits::default(),
             parallel_uploads: 64,
             kept_files: 50_000,

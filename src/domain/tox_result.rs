@@ -33,6 +33,9 @@ pub enum ToxResultError {
     /// It is not JSON.
     #[error("Bad request: could not decode json")]
     NotJson,
+    /// The file has as many results as it may have.
+    #[error("{0} has {1} test results already, more are not kept")]
+    TooMany(StoredPath, usize),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -96,6 +99,10 @@ impl Registry {
             let subject = self.require_subject(snapshot, caller, index, path).await?;
             let Link { project, version, .. } = &subject.link;
             let links = snapshot.list_links(index, project.normal(), Some(version)).await?;
+            let results = results_for(&subject.link, &links).count();
+            if results >= self.limits.tox_results {
+                return Err(ToxResultError::TooMany(path.clone(), results));
+            }
             let mut change = ChangeSet::new(caller.name().cloned(), self.clock.now())
                 .expect(Expectation::Index(index.clone(), Some(subject.index_changed_at)))
                 .expect(Expectation::Project(index.clone(), project.clone(), subject.project_changed_at));
@@ -128,11 +135,14 @@ impl Registry {
     }
 }
 
+fn results_for<'a>(subject: &Link, links: &'a [Stored<Link>]) -> impl Iterator<Item = &'a Stored<Link>> {
+    links.iter().filter(|link| link.value.for_path.as_ref() == Some(&subject.path))
+}
+
 /// Where the next result for `subject` goes: the number of results before it is part of the name, or a higher one
 /// where some were deleted.
 fn free_path(subject: &Link, links: &[Stored<Link>], now: Timestamp) -> StoredPath {
-    let results = links.iter().filter(|link| link.value.for_path.as_ref() == Some(&subject.path));
-    let mut number = results.count();
+    let mut number = results_for(subject, links).count();
     loop {
         let path = tox_result_path(&subject.path, now, number);
         if !links.iter().any(|link| link.value.path == path) {

@@ -159,6 +159,7 @@ impl From<ToxResultError> for ApiError {
         match error {
             ToxResultError::Forbidden => Self::message(StatusCode::FORBIDDEN, error),
             ToxResultError::UnknownFile(_) => Self::message(StatusCode::NOT_FOUND, error),
+            ToxResultError::TooMany(..) => Self::message(StatusCode::CONFLICT, error),
             ToxResultError::NotJson => Self::abort(StatusCode::BAD_REQUEST, error),
             ToxResultError::Storage(error) => error.into(),
         }

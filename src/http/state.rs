@@ -75,6 +75,8 @@ pub struct HttpLimits {
     pub request_body: u64,
     /// The largest JSON body, in bytes.
     pub json_body: usize,
+    /// The largest result of a test run, in bytes.
+    pub tox_result: u64,
     /// The most fields in a form.
     pub form_fields: usize,
     /// The longest field in a form, in bytes.
@@ -100,6 +102,7 @@ impl Default for HttpLimits {
         Self {
             request_body: 1024 * 1024 * 1024,
             json_body: 256 * 1024,
+            tox_result: 64 * 1024 * 1024,
             form_fields: 20_000,
             form_field: 8 * 1024 * 1024,
             form_total: 16 * 1024 * 1024,

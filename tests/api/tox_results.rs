@@ -1,6 +1,8 @@
 //! Results of test runs.
 
 use serde_json::{Value, json};
+use wheelhouse::domain::RegistryLimits;
+use wheelhouse::http::HttpLimits;
 
 use crate::support::{Answer, Caller, TestServer, sdist};
 
@@ -73,4 +75,25 @@ async fn what_is_no_json_or_not_about_a_release_file_is_refused() {
     assert_eq!(server.serial().await, serial + 2);
     server.settled().await;
     assert_eq!(server.contents().len(), 2);
+}
+
+#[actix_web::test]
+async fn strangers_cannot_fill_the_disk_with_one_file() {
+    let server = TestServer::with_dev()
+        .with_limits(HttpLimits { tox_result: 20, ..HttpLimits::default() })
+        .with_registry_limits(RegistryLimits { tox_results: 2, ..RegistryLimits::default() })
+        .start()
+        .await;
+    let dist = sdist("demo", "1.0", "source");
+    server.alice().upload("alice/dev", &dist).await.expect(200);
+    let (anonymous, path) = (server.anonymous(), dist.path("alice/dev"));
+    post(&anonymous, &path, "\"twenty-one bytes are\"").await.expect(413);
+    let first = stored(&post(&anonymous, &path, "\"twenty are enough\"").await);
+    post(&anonymous, &path, "2").await.expect(200);
+    let refused = post(&anonymous, &path, "3").await;
+    let text = format!("{path} has 2 test results already, more are not kept");
+    assert_eq!(refused.expect(409).message(), text);
+    server.alice().delete(&first).await.expect(200);
+    post(&anonymous, &path, "3").await.expect(200);
+    server.settled().await;
 }

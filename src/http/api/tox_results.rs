@@ -17,7 +17,8 @@ pub(in crate::http) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     let caller = call.caller().await?;
     call.registry().check_tox_result(&caller, index, path).await?;
-    let received = content::receive(call.body.clone(), call.registry()).await?;
+    let limit = call.state.limits.tox_result;
+    let received = content::receive(call.body.clone(), call.registry(), limit).await?;
     let stored = call.registry().upload_tox_result(&caller, index, path, received).await?;
     let shown = format!("{}#sha256={}", stored.path, stored.sha256);
     Ok(envelope::result(StatusCode::OK, "toxresultpath", shown.into()))

@@ -45,6 +45,7 @@ pub(crate) struct Builder {
     settings: HttpSettings,
     limits: HttpLimits,
     publish_limits: PublishLimits,
+    registry_limits: RegistryLimits,
     mirrors: MirrorOptions,
 }
 
@@ -152,6 +153,11 @@ impl Builder {
         self
     }
 
+    pub(crate) fn with_registry_limits(mut self, limits: RegistryLimits) -> Self {
+        self.registry_limits = limits;
+        self
+    }
+
     pub(crate) fn with_publish_limits(mut self, limits: PublishLimits) -> Self {
         self.publish_limits = limits;
         self
@@ -200,7 +206,7 @@ impl Builder {
             Arc::new(mirrors),
             self.policy.clone(),
             Clock::system(),
-            RegistryLimits::default(),
+            self.registry_limits,
             vec![Arc::clone(&users) as _, Arc::clone(&pages) as _, Arc::clone(&files) as _],
         );
         let registry = Arc::new(registry.await.unwrap());
