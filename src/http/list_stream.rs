@@ -10,6 +10,7 @@ use actix_web::web::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream::{Stream, try_unfold};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::negotiate::{Coding, SimpleFormat, choose_coding, has_etag};
@@ -23,7 +24,7 @@ use crate::storage::model::IndexName;
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// Lists of up to so many projects are written before anything is sent, so that their length is known.
-const WHOLE_NAMES: usize = 20_000;
+pub(super) const WHOLE_NAMES: usize = 20_000;
 
 /// How many hexadecimal digits of the hash make an entity tag.
 const ETAG_DIGITS: usize = 32;
@@ -68,7 +69,7 @@ impl ListStream {
         cache_control: &'static str,
         vary: &'static str,
     ) -> std::io::Result<HttpResponse> {
-        let packer = Packer::new(choose_coding(headers));
+        let packer = Packer::new(choose_coding(headers), &PACKERS);
         // Strong validators differ between codings (RFC 9110, section 8.8.3).
         let etag = format!("{}{}", self.etag(), packer.suffix());
         let known = has_etag(headers, &etag);
@@ -171,50 +172,62 @@ fn heading(listed: &ListedIndex) -> String {
     format!("{} (bases: {})", listed.index, bases.join(","))
 }
 
+/// So many lists are packed at once; others go out as they are. Each of these takes up to a megabyte as long as its client
+/// takes to read.
+static PACKERS: Semaphore = Semaphore::const_new(128);
+
+/// The window of zstd, as a power of two: names that are like each other stand side by side.
+const ZSTD_WINDOW: u32 = 17;
+
 /// Packs pieces as they come.
-enum Packer {
+struct Packer {
+    encoder: Encoder,
+    _permit: Option<SemaphorePermit<'static>>,
+}
+
+enum Encoder {
     Plain,
     Gzip(GzEncoder<Vec<u8>>),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
 
 impl Packer {
-    fn new(coding: Coding) -> Self {
-        match coding {
-            Coding::Identity => Self::Plain,
-            Coding::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
-            // Without memory for it, the list goes out as it is.
-            Coding::Zstd => {
-                zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL).map_or(Self::Plain, Self::Zstd)
-            }
+    fn new(coding: Coding, permits: &'static Semaphore) -> Self {
+        let plain = Self { encoder: Encoder::Plain, _permit: None };
+        if coding == Coding::Identity {
+            return plain;
         }
+        let Ok(permit) = permits.try_acquire() else { return plain };
+        // Without memory for it, the list goes out as it is.
+        let encoder = Encoder::new(coding).unwrap_or(Encoder::Plain);
+        Self { encoder, _permit: Some(permit) }
     }
 
     fn coding(&self) -> Option<&'static str> {
-        match self {
-            Self::Plain => None,
-            Self::Gzip(_) => Some("gzip"),
-            Self::Zstd(_) => Some("zstd"),
+        match self.encoder {
+            Encoder::Plain => None,
+            Encoder::Gzip(_) => Some("gzip"),
+            Encoder::Zstd(_) => Some("zstd"),
         }
     }
 
     fn suffix(&self) -> &'static str {
-        match self {
-            Self::Plain => "",
-            Self::Gzip(_) => "-gzip",
-            Self::Zstd(_) => "-zstd",
+        match self.encoder {
+            Encoder::Plain => "",
+            Encoder::Gzip(_) => "-gzip",
+            Encoder::Zstd(_) => "-zstd",
         }
     }
 
     /// What can be sent once `plain` has been taken in.
     fn pack(&mut self, plain: &[u8]) -> std::io::Result<Bytes> {
-        let packed = match self {
-            Self::Plain => return Ok(Bytes::copy_from_slice(plain)),
-            Self::Gzip(encoder) => {
+        let packed = match &mut self.encoder {
+            Encoder::Plain => return Ok(Bytes::copy_from_slice(plain)),
+            Encoder::Gzip(encoder) => {
                 encoder.write_all(plain)?;
                 std::mem::take(encoder.get_mut())
             }
-            Self::Zstd(encoder) => {
+            Encoder::Zstd(encoder) => {
                 encoder.write_all(plain)?;
                 std::mem::take(encoder.get_mut())
             }
@@ -231,12 +244,26 @@ impl Packer {
     /// The rest, once the last `plain` has been taken in.
     fn finish(mut self, plain: &[u8]) -> std::io::Result<Bytes> {
         let mut last = self.pack(plain)?.to_vec();
-        match self {
-            Self::Plain => {}
-            Self::Gzip(encoder) => last.extend(encoder.finish()?),
-            Self::Zstd(encoder) => last.extend(encoder.finish()?),
+        match self.encoder {
+            Encoder::Plain => {}
+            Encoder::Gzip(encoder) => last.extend(encoder.finish()?),
+            Encoder::Zstd(encoder) => last.extend(encoder.finish()?),
         }
         Ok(last.into())
+    }
+}
+
+impl Encoder {
+    fn new(coding: Coding) -> std::io::Result<Self> {
+        Ok(match coding {
+            Coding::Identity => Self::Plain,
+            Coding::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+            Coding::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+                encoder.window_log(ZSTD_WINDOW)?;
+                Self::Zstd(encoder)
+            }
+        })
     }
 }
 
@@ -279,6 +306,16 @@ mod tests {
         flate2::read::GzDecoder::new(&*body("gzip").await).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, plain);
         assert_eq!(zstd::stream::decode_all(&*body("zstd").await).unwrap(), plain);
+    }
+
+    /// Clients that do not read must not take all memory.
+    #[test]
+    fn where_many_lists_are_packed_others_go_out_as_they_are() {
+        let permits: &Semaphore = Box::leak(Box::new(Semaphore::new(1)));
+        let first = Packer::new(Coding::Zstd, permits);
+        assert_eq!((first.coding(), Packer::new(Coding::Gzip, permits).coding()), (Some("zstd"), None));
+        drop(first);
+        assert_eq!(Packer::new(Coding::Gzip, permits).coding(), Some("gzip"));
     }
 
     #[actix_web::test]
