@@ -294,6 +294,19 @@ def test_half_forms_of_strangers(new_server: Callable[..., Server], tmp_path: Pa
         assert growth.most() < 100
 
 
+def test_half_forms_of_a_member(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    """All that is gathered of forms has a bound, beyond which it is said that there is too much to do."""
+    place = made(new_server().start(), tmp_path)
+    body = b":action=submit&description=" + b"x" * (12 * MIB)
+    headers = (("Content-Type", "application/x-www-form-urlencoded"), ("Authorization", authorization(place.dev)))
+    begun = Raw("POST", f"/{place.dev.name}/", body, headers).begun(10 * MIB)
+    growth = Growth(place.server)
+    with untouched(place), crowd(place.server, 100, lambda _: begun):
+        others_are_served(place)
+        print(f"100 forms of which 10 MiB have come: {growth.most():.0f} MiB")
+        assert growth.most() < 450
+
+
 def test_a_thousand_silent_connections(place: Place) -> None:
     """They are closed when their time is over."""
     with untouched(place):

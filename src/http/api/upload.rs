@@ -12,6 +12,7 @@ use crate::domain::upload_form::UploadForm;
 use crate::http::call::Call;
 use crate::http::error::ApiError;
 use crate::http::extract::form::{self, FormType, ReadForm};
+use crate::http::extract::memory::Share;
 use crate::storage::model::IndexName;
 
 /// The field that says what the form is for.
@@ -27,8 +28,11 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             let permission = check(call, index).await;
             // curl gives JSON this type unless told otherwise, and a push has rules of its own. Of whoever may not
             // upload no more is taken into memory than a push has.
-            let limit = if permission.is_ok() { limits.form_total } else { limits.json_body };
-            let bytes = match call.body.bytes(limit).await {
+            let (limit, share) = match permission {
+                Ok(()) => (limits.form_total, Share::Uploaders),
+                Err(_) => (limits.json_body, Share::Anybody),
+            };
+            let bytes = match call.body.bytes(limit, share).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Err(permission.err().unwrap_or(error)),
             };

@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 use tokio::time::{Sleep, sleep};
 
+use super::memory::{BodyMemory, Share};
 use crate::http::error::ApiError;
 
 /// The body of a request. Copies share it: what one of them reads, the others do not see.
@@ -29,6 +30,8 @@ struct Inner {
     idle: Duration,
     /// Goes off when nothing has come for `idle`. Made when the first read has to wait.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// For what is gathered of it.
+    memory: BodyMemory,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,8 @@ enum End {
 impl Body {
     /// The body behind `payload`, of at most `limit` bytes. It fails if nothing comes for `idle`.
     pub(in crate::http) fn new(payload: Payload, limit: u64, idle: Duration) -> Self {
-        Self(Rc::new(RefCell::new(Inner { payload, limit, received: 0, end: None, idle, alarm: None })))
+        let (received, end, alarm, memory) = (0, None, None, BodyMemory::default());
+        Self(Rc::new(RefCell::new(Inner { payload, limit, received, end, idle, alarm, memory })))
     }
 
     /// Whether more than the limit has come.
@@ -54,6 +58,15 @@ impl Body {
     /// The answer to a body of more than the limit.
     pub(in crate::http) fn too_large(&self) -> ApiError {
         ApiError::too_large(self.0.borrow().limit)
+    }
+
+    /// Makes room in memory for `size` bytes of the body as a whole; an error if other bodies have all of it.
+    pub(in crate::http) fn gather(&self, size: usize, share: Share) -> Result<(), ApiError> {
+        if self.0.borrow_mut().memory.reach(size, share) {
+            return Ok(());
+        }
+        let text = "too many long requests are being read, try again later";
+        Err(ApiError::message(StatusCode::SERVICE_UNAVAILABLE, text))
     }
 
     /// The answer to a body that ended with an error.
@@ -82,14 +95,17 @@ impl Body {
     }
 
     /// The whole body, if it is no longer than `limit` bytes.
-    pub(in crate::http) async fn bytes(&mut self, limit: usize) -> Result<Vec<u8>, ApiError> {
+    pub(in crate::http) async fn bytes(&mut self, limit: usize, share: Share) -> Result<Vec<u8>, ApiError> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.next().await {
             match piece {
                 Ok(piece) if bytes.len() + piece.len() > limit => {
                     return Err(ApiError::too_large(limit as u64));
                 }
-                Ok(piece) => bytes.extend_from_slice(&piece),
+                Ok(piece) => {
+                    self.gather(bytes.len() + piece.len(), share)?;
+                    bytes.extend_from_slice(&piece);
+                }
                 Err(_) => return Err(self.incomplete()),
             }
         }
@@ -98,7 +114,7 @@ impl Body {
 
     /// The body as JSON, whatever its content type says.
     pub(in crate::http) async fn json(&mut self, limit: usize) -> Result<Value, ApiError> {
-        parse_json(&self.bytes(limit).await?)
+        parse_json(&self.bytes(limit, Share::Anybody).await?)
     }
 
     /// The body as a JSON object.
@@ -106,7 +122,7 @@ impl Body {
         &mut self,
         limit: usize,
     ) -> Result<Map<String, Value>, ApiError> {
-        parse_json_object(&self.bytes(limit).await?)
+        parse_json_object(&self.bytes(limit, Share::Anybody).await?)
     }
 }
 

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 
 use super::bare_lines::StandardLines;
 use super::body::Body;
+use super::memory::Share;
 use crate::domain::Registry;
 use crate::domain::upload::UploadedFile;
 use crate::domain::upload_form::UploadForm;
@@ -63,7 +64,7 @@ pub(in crate::http) async fn read(
     registry: &Registry,
     limits: &HttpLimits,
 ) -> Result<ReadForm, ApiError> {
-    let mut reader = FormReader { registry, limits, read: ReadForm::empty(), total: 0 };
+    let mut reader = FormReader { registry, limits, body: body.clone(), read: ReadForm::empty(), total: 0 };
     let result = reader.read(headers, StandardLines::new(body.clone(), boundary)).await;
     match result {
         Ok(()) => Ok(reader.read),
@@ -96,6 +97,7 @@ impl ReadForm {
 struct FormReader<'a> {
     registry: &'a Registry,
     limits: &'a HttpLimits,
+    body: Body,
     read: ReadForm,
     total: usize,
 }
@@ -144,6 +146,7 @@ impl FormReader<'_> {
                 let text = format!("the fields of the form are longer than {} bytes", self.limits.form_total);
                 return Err(bad_form(&text));
             }
+            self.body.gather(self.total, Share::Uploaders)?;
             value.extend_from_slice(&piece);
         }
         let Ok(value) = String::from_utf8(value) else {

@@ -5,3 +5,4 @@ pub(super) mod body;
 pub(super) mod content;
 pub(super) mod credentials;
 pub(super) mod form;
+pub(super) mod memory;
