@@ -5,7 +5,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
 
+use super::error::ApiError;
 use super::negotiate::JSON;
 use crate::ascii_json;
 
@@ -14,8 +16,16 @@ pub(super) fn result(status: StatusCode, kind: &str, result: Value) -> HttpRespo
     respond(status, render_result(kind, result))
 }
 
-/// The body of such an answer. Large ones are rendered where that keeps nobody waiting.
-pub(super) fn render_result(kind: &str, result: Value) -> Vec<u8> {
+/// Such an answer with what `make` makes, which may have many megabytes: where that keeps nobody waiting.
+pub(super) async fn large_result(
+    kind: &'static str,
+    make: impl FnOnce() -> Value + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    let rendering = spawn_blocking(move || render_result(kind, make()));
+    Ok(respond(StatusCode::OK, rendering.await.map_err(ApiError::internal)?))
+}
+
+fn render_result(kind: &str, result: Value) -> Vec<u8> {
     render_fields([("result", result), ("type", kind.into())])
 }
 

@@ -38,11 +38,14 @@ pub(in crate::http) async fn show(
         }
         Err(error) => return Err(error.into()),
     };
-    let releases: Map<String, Value> = releases
-        .into_iter()
-        .map(|release| (release.version.to_string(), render(&call.base_url, release)))
-        .collect();
-    Ok(envelope::result(StatusCode::OK, "projectconfig", releases.into()))
+    let base_url = call.base_url.clone();
+    let render_all = move || {
+        let releases = releases.into_iter();
+        Value::Object(
+            releases.map(|release| (release.version.to_string(), render(&base_url, release))).collect(),
+        )
+    };
+    envelope::large_result("projectconfig", render_all).await
 }
 
 /// `GET /{user}/{index}/{project}/{version}`
@@ -53,7 +56,8 @@ pub(in crate::http) async fn show_release(
     version: &str,
 ) -> Result<HttpResponse, ApiError> {
     let release = call.registry().get_release(index, project, version).await?;
-    Ok(envelope::result(StatusCode::OK, "versiondata", render(&call.base_url, release)))
+    let base_url = call.base_url.clone();
+    envelope::large_result("versiondata", move || render(&base_url, release)).await
 }
 
 /// `DELETE /{user}/{index}/{project}`

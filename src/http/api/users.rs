@@ -4,7 +4,6 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use tokio::task::spawn_blocking;
 
 use super::login::token_result;
 use crate::auth::password::{check_hash, check_salted_hash};
@@ -21,23 +20,13 @@ pub(in crate::http) async fn list(call: &Call) -> Result<HttpResponse, ApiError>
         let users = users.iter().map(|user| (user.name.to_string(), render(user)));
         Value::Object(users.collect())
     };
-    respond("list:userconfig", render_all).await
+    envelope::large_result("list:userconfig", render_all).await
 }
 
 /// `GET /{user}`
 pub(in crate::http) async fn show(call: &Call, user: &str) -> Result<HttpResponse, ApiError> {
     let user = call.registry().get_user(user).await?;
-    respond("userconfig", move || render(&user)).await
-}
-
-/// With the settings of all indexes users may have many megabytes, so they are rendered elsewhere.
-async fn respond(
-    kind: &'static str,
-    render: impl FnOnce() -> Value + Send + 'static,
-) -> Result<HttpResponse, ApiError> {
-    let rendering = spawn_blocking(move || envelope::render_result(kind, render()));
-    let body = rendering.await.map_err(ApiError::internal)?;
-    Ok(envelope::respond(StatusCode::OK, body))
+    envelope::large_result("userconfig", move || render(&user)).await
 }
 
 /// `PUT /{user}`
