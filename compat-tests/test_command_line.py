@@ -293,6 +293,26 @@ def test_an_upload_under_way_is_finished_first(new_server: Callable[..., Server]
 
 
 @pytest.mark.ours
+def test_a_second_signal_does_not_wait(new_server: Callable[..., Server]) -> None:
+    """Whoever is being served then gets no answer."""
+    server = new_server("--shutdown-timeout", 10 * int(DEADLINE)).start()
+    index = server.new_index()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
+    connection.putrequest("POST", f"/{index.name}/")
+    connection.putheader("Authorization", f"Basic {b64encode(':'.join(index.auth).encode()).decode()}")
+    connection.putheader("Content-Type", "multipart/form-data; boundary=x")
+    connection.putheader("Content-Length", "1000000")
+    head = b'--x\r\nContent-Disposition: form-data; name="content"; filename="a-1.zip"\r\n\r\n'
+    connection.endheaders(head + bytes(500_000))
+    wait_until(lambda: any((server.serverdir / "incoming").iterdir()), "the upload to begin")
+    server.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping" in server.tail(), "the server to stop")
+    assert server.process.poll() is None
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(DEADLINE) == 0
+
+
+@pytest.mark.ours
 @pytest.mark.parametrize("in_time", [True, False])
 def test_a_push_under_way_is_finished_first(new_server: Callable[..., Server], tmp_path: Path, in_time: bool) -> None:
     """Also one for which no client waits any more, if it does not take too long."""

@@ -140,17 +140,17 @@ impl Authenticator {
     pub async fn login(&self, credentials: &Credentials) -> Result<String, AuthError> {
         let old = self.check_password(credentials).await?;
         if !is_current(&old) {
-            let new = self.passwords.hash(credentials.secret.clone()).await?;
             // The password is right all the same, even if the disk is full.
-            if let Err(cause) = self.registry.renew_password_hash(&credentials.user, &old, new).await {
-                warn!(
-                    user = credentials.user,
-                    "cannot renew a password hash: {:#}",
-                    anyhow::Error::from(cause)
-                );
+            if let Err(cause) = self.renew_hash(credentials, &old).await {
+                warn!(user = credentials.user, "cannot renew a password hash: {cause:#}");
             }
         }
         self.make_token(&credentials.user).await
+    }
+
+    async fn renew_hash(&self, credentials: &Credentials, old: &str) -> anyhow::Result<()> {
+        let new = self.passwords.hash(credentials.secret.clone()).await?;
+        Ok(self.registry.renew_password_hash(&credentials.user, old, new).await?)
     }
 
     /// Verifies a password; [`AuthError::Wrong`] if it is not the user's.
@@ -202,7 +202,9 @@ impl Authenticator {
         // With the hash in the digest, a changed password is not taken for the remembered one.
         let digest = self.digest(credentials, hash);
         let now = Instant::now();
-        self.remembered.remove_if(&digest, |(_, until)| *until <= now);
+        if self.remembered.get(&digest).is_some_and(|(_, until)| until <= now) {
+            self.remembered.remove_if(&digest, |(_, until)| *until <= now);
+        }
         // Of many who come at once with the same password, as jobs of one build do, one has it verified.
         let verify = async {
             let (secret, salt) = (credentials.secret.clone(), record.pwsalt.as_deref());

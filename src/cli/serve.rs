@@ -354,12 +354,13 @@ async fn run_until_signal(
         let _in_time = timeout(patience, first_of(&mut signals)).await;
     };
     let patience = patience.boxed_local().shared();
-    let graceful = handle.stop(true);
-    tokio::select! {
-        () = graceful => {}
-        () = patience.clone() => handle.stop(false).await,
-    }
-    let served = serving.await.context("the server panicked")?;
+    // The server takes its orders one after the other, so that a second one to stop would wait for the first. What still goes
+    // on when patience ends is cut off by the end of the process.
+    let _stopped = handle.stop(true);
+    let served = tokio::select! {
+        served = serving => served.context("the server panicked")?,
+        () = patience.clone() => Ok(()),
+    };
     publisher.close(patience).await;
     Ok(served?)
 }

@@ -29,7 +29,7 @@ pub struct LimitOptions {
     /// Most bases of an index.
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub max_index_bases: usize,
-    /// Longest settings of an index or of a user, in bytes of JSON, each value in them with 16 at the least.
+    /// Longest settings of an index or of a user, in bytes of JSON, or 16 for each value if that is more.
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     pub max_index_settings_size: usize,
     /// Largest result of a test run, in bytes.

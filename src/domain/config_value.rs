@@ -86,10 +86,10 @@ pub(super) fn parse_boolean(value: &Value) -> Result<bool, ConfigError> {
     }
 }
 
-/// How many bytes a value counts at the least: a short one takes many times its text of memory.
+/// For how many bytes a value counts: a short one takes many times its text of memory.
 const BYTES_OF_A_VALUE: usize = 16;
 
-/// How long settings are, in bytes of JSON, each value with 16 bytes at the least.
+/// How long settings are: in bytes of JSON, or 16 for each value in them if that is more.
 pub(super) fn length_of(settings: &Map<String, Value>) -> usize {
     fn count(value: &Value) -> usize {
         match value {

@@ -61,12 +61,14 @@ impl StaleTracker {
         Self { graph: Mutex::new(graph), observers }
     }
 
-    /// All that the commit concerns; some of it may come twice. Also brings the graph up to it.
+    /// All that the commit concerns; a project may come twice. Also brings the graph up to it.
     fn consequences(&self, change: &ChangeSet, touched: &[Touched]) -> Vec<Stale> {
         // A panic while the graph is changed cannot leave it half changed in a way that matters: edges are only
         // ever too many, which forgets too much.
         let mut graph = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stale = Vec::new();
+        // Those of a user who goes may have the same heirs by the thousand.
+        let mut indexes = HashSet::new();
         for touched in touched {
             match touched {
                 Touched::User(user) => {
@@ -76,9 +78,9 @@ impl StaleTracker {
                     stale.push(Stale::File(path.clone()));
                 }
                 Touched::Index(index) => {
-                    stale.extend(graph.heirs(index).into_iter().cloned().map(Stale::Index));
+                    indexes.extend(graph.heirs(index).into_iter().cloned());
                     graph.set_bases(index, final_bases(change, index));
-                    stale.extend(graph.heirs(index).into_iter().cloned().map(Stale::Index));
+                    indexes.extend(graph.heirs(index).into_iter().cloned());
                 }
                 Touched::ProjectList(index) => {
                     stale.extend(graph.heirs(index).into_iter().cloned().map(Stale::ProjectList));
@@ -90,6 +92,7 @@ impl StaleTracker {
                 }
             }
         }
+        stale.extend(indexes.into_iter().map(Stale::Index));
         stale
     }
 }
@@ -187,7 +190,6 @@ mod tests {
             })
             .collect();
         names.sort();
-        names.dedup();
         names
     }
 

@@ -130,17 +130,18 @@ impl Check<'_> {
             let read = read.map_err(|cause| UpstreamError::Malformed { url: shown(&url), cause })?;
             let page = make_page(&index, read, validators, serial, source);
             let odd_paths = odd_paths(&project, &page);
-            let packed = Packed::new(&page)?;
-            Ok::<_, UpstreamError>((page, packed, odd_paths, memory))
+            Ok::<_, UpstreamError>((page, odd_paths, memory))
         });
         // As long as the page is on its way, the memory for its body stands for what is made of that.
-        let (page, packed, odd_paths, _memory) = reading.await.map_err(StorageError::from)??;
+        let (page, odd_paths, _memory) = reading.await.map_err(StorageError::from)??;
         if let Some(held) = &held
             && held.page.shows_the_same_as(&page)
         {
             self.confirm(held, page.validators).await;
             return Ok(Checked::Held(Arc::clone(held), None));
         }
+        let packing = spawn_blocking(move || Ok::<_, StorageError>((Packed::new(&page)?, page)));
+        let (packed, page) = packing.await.map_err(StorageError::from)??;
         let checked_at = self.mirrors.clock.now();
         let Mirror { index, changed_at, .. } = self.mirror;
         let change = ChangeSet::new(None, checked_at)

@@ -3,8 +3,9 @@
 //! Who may make an index may make many mirrors of large upstreams: the lists in memory have a bound together, and those
 //! that are not there are read from the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use dashmap::DashMap;
 use jiff::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -18,6 +19,7 @@ use super::error::UpstreamError;
 use super::settings::Mirror;
 use super::states::Staleness;
 use super::upstream::{Page, PageAnswer, RawPage, shown};
+use crate::pep::digest::Sha256;
 use crate::pep::name::{MAX_NAME_BYTES, ProjectName};
 use crate::pep::simple_read::read_list;
 use crate::storage::StorageError;
@@ -61,25 +63,56 @@ impl Weighter<IndexName, Arc<List>> for ByNames {
 }
 
 /// The lists that are in memory.
-pub(super) struct Lists(Cache<IndexName, Arc<List>, ByNames>);
+pub(super) struct Lists {
+    lists: Cache<IndexName, Arc<List>, ByNames>,
+    /// By their hash all names that somebody has, be it an answer that a client takes long to read.
+    names: DashMap<Sha256, Weak<NameList>>,
+}
 
 impl Lists {
     /// Lists of at most `bytes` bytes together.
     pub(super) fn new(bytes: u64) -> Self {
         // So few that they share one table: with more of them each would have its part of the bytes only.
-        Self(Cache::with_weighter(16, bytes, ByNames))
+        Self { lists: Cache::with_weighter(16, bytes, ByNames), names: DashMap::new() }
     }
 
     fn get(&self, index: &IndexName) -> Option<Arc<List>> {
-        self.0.get(index)
+        self.lists.get(index)
     }
 
-    fn insert(&self, index: &IndexName, list: Arc<List>) {
-        self.0.insert(index.clone(), list);
+    /// The list from memory, else what `load` loads, once for all who ask at the same time.
+    async fn get_or_load(
+        &self,
+        index: &IndexName,
+        load: impl Future<Output = Result<List, StorageError>>,
+    ) -> Result<(), StorageError> {
+        let load = async { load.await.map(|list| self.share(list)) };
+        self.lists.get_or_insert_async(index, load).await.map(|_| ())
+    }
+
+    fn insert(&self, index: &IndexName, list: List) -> Arc<List> {
+        let list = self.share(list);
+        self.lists.insert(index.clone(), Arc::clone(&list));
+        list
     }
 
     fn remove(&self, index: &IndexName) {
-        self.0.remove(index);
+        self.lists.remove(index);
+    }
+
+    /// A list with the names that somebody has already, if they are the same.
+    fn share(&self, mut list: List) -> Arc<List> {
+        if let Some(stored) = &mut list.stored {
+            let hash = stored.names.hash();
+            let held = self.names.get(&hash).and_then(|names| names.upgrade());
+            if let Some(held) = held {
+                stored.names = held;
+            } else {
+                self.names.retain(|_, names| names.strong_count() > 0);
+                self.names.insert(hash, Arc::downgrade(&stored.names));
+            }
+        }
+        Arc::new(list)
     }
 }
 
@@ -101,9 +134,7 @@ impl Mirrors {
         if !mirror.settings.has_project_list || self.options.offline {
             return Ok(ListedNames { names: self.held_names(&mirror.index).await?, stale: None });
         }
-        if self.lists.get(&mirror.index).is_none() {
-            self.load_list(mirror).await?;
-        }
+        self.lists.get_or_load(&mirror.index, self.load_list(mirror)).await?;
         let list = match self.current_list(mirror) {
             Some(list) => Some(list),
             None => self.wait_for_list(mirror).await,
@@ -130,12 +161,11 @@ impl Mirrors {
         Ok(Arc::new(names.iter().map(|name| &**name).collect()))
     }
 
-    async fn load_list(&self, mirror: &Mirror) -> Result<(), StorageError> {
+    async fn load_list(&self, mirror: &Mirror) -> Result<List, StorageError> {
         let stored = self.meta.snapshot().await?.get_mirror_names(&mirror.index).await?;
         let due_at =
             stored.as_ref().map_or(Timestamp::MIN, |stored| later(stored.checked_at, self.expiry(mirror)));
-        self.lists.insert(&mirror.index, Arc::new(List { stored, due_at, error: None }));
-        Ok(())
+        Ok(List { stored, due_at, error: None })
     }
 
     /// The list that need not be asked for again yet.
@@ -151,8 +181,8 @@ impl Mirrors {
             let (mirrors, mirror) = (Arc::clone(self), mirror.clone());
             self.spawn(async move {
                 let before = mirrors.lists.get(&mirror.index);
-                let list = Arc::new(mirrors.ask_for_list(&mirror, before.as_deref()).await);
-                mirrors.lists.insert(&mirror.index, Arc::clone(&list));
+                let list = mirrors.ask_for_list(&mirror, before.as_deref()).await;
+                let list = mirrors.lists.insert(&mirror.index, list);
                 landing.land(Arc::clone(&list));
                 // Nobody has to wait for it to be kept.
                 mirrors.keep_list(&mirror.index, before.as_deref(), &list).await;
@@ -263,12 +293,12 @@ mod tests {
     use super::*;
     use crate::storage::mirrored::Validators;
 
-    fn list(count: usize) -> Arc<List> {
+    fn list(count: usize) -> List {
         let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
         let names = Arc::new(names.iter().map(String::as_str).collect());
         let (validators, checked_at) = (Validators::default(), Timestamp::UNIX_EPOCH);
         let stored = StoredNames { names, validators, checked_at, source: "".into() };
-        Arc::new(List { stored: Some(stored), due_at: Timestamp::MAX, error: None })
+        List { stored: Some(stored), due_at: Timestamp::MAX, error: None }
     }
 
     #[test]
@@ -276,10 +306,26 @@ mod tests {
         let lists = Lists::new(100_000);
         for number in 0..100 {
             let index = IndexName::new("alice", format!("mirror{number}"));
-            lists.insert(&index, list(1000));
+            lists.insert(&index, list(1000 + number));
             assert!(lists.get(&index).is_some(), "the newest one is there");
-            assert!(lists.0.weight() <= 100_000, "{}", lists.0.weight());
+            assert!(lists.lists.weight() <= 100_000, "{}", lists.lists.weight());
         }
-        assert!(lists.0.len() >= 4, "{}", lists.0.len());
+        assert!(lists.lists.len() >= 4, "{}", lists.lists.len());
+        assert!(lists.names.len() <= lists.lists.len() + 1, "{}", lists.names.len());
+    }
+
+    #[tokio::test]
+    async fn the_same_names_are_there_once() {
+        let lists = Lists::new(100_000);
+        let names = |list: &List| Arc::clone(&list.stored.as_ref().unwrap().names);
+        let (one, other) = (IndexName::new("alice", "one"), IndexName::new("alice", "other"));
+        let first = lists.insert(&one, list(1000));
+        // As if it had been pushed out while a client reads it.
+        lists.remove(&one);
+        for index in [&one, &other] {
+            lists.get_or_load(index, async { Ok(list(1000)) }).await.unwrap();
+            assert!(Arc::ptr_eq(&names(&first), &names(&lists.get(index).unwrap())));
+        }
+        lists.get_or_load(&one, async { panic!("it is in memory") }).await.unwrap();
     }
 }

@@ -133,8 +133,8 @@ impl Mirrors {
             if let Some(page) = self.read_held_page(&mirror.index, project.normal()).await? {
                 return Ok(Checked::Held(page, None));
             }
-            // It was removed again, just before the check told of it.
-            self.states.forget_project(&mirror.index, project.normal());
+            // It was removed again, just before the check told of it; or with the mirror.
+            self.states.forget(&key);
             key = self.states.key_of_check(mirror, project.normal());
         };
         // Places are for projects: who waits for a check that another began takes none.

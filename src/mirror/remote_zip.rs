@@ -85,16 +85,17 @@ impl Mirrors {
             tail,
             blocks: HashMap::new(),
             memory,
+            is_busy: false,
         };
         let (name, limits) = (file_name.to_owned(), self.options.limits.archive);
         let reading = spawn_blocking(move || {
             // It goes on if it is not waited for any more.
             let _permits = permits;
             let read = archive::wheel_metadata(&mut remote, &name, &limits);
-            (read, remote.memory)
+            (read, remote.memory, remote.is_busy)
         });
         let reading = reading.await;
-        let (read, mut memory) =
+        let (read, mut memory, is_busy) =
             reading.map_err(|error| FetchError::of_storage(url.as_str(), StorageError::from(error)))?;
         match read {
             Ok(Some(body)) => {
@@ -102,6 +103,7 @@ impl Mirrors {
                 Ok(RemoteMetadata::Found(body, memory))
             }
             Ok(None) => Ok(RemoteMetadata::Absent),
+            Err(_) if is_busy => Err(FetchError::Busy(mirror.index.clone())),
             // It may be that the parts do not fit together; the whole file tells.
             Err(error) => {
                 tracing::debug!("cannot read {} by parts: {:#}", shown(url), anyhow::Error::from(error));
@@ -143,6 +145,8 @@ struct RemoteFile {
     blocks: HashMap<u64, Bytes>,
     /// The memory that the parts take.
     memory: BodyMemory,
+    /// Whether there was not enough of it.
+    is_busy: bool,
 }
 
 impl RemoteFile {
@@ -153,7 +157,10 @@ impl RemoteFile {
                 return Err(ErrorKind::TimedOut.into());
             }
             let size = TAIL_BYTES + (self.blocks.len() as u64 + 1) * BLOCK_BYTES;
-            self.memory.reach(to_size(size)).map_err(Error::other)?;
+            if let Err(busy) = self.memory.reach(to_size(size)) {
+                self.is_busy = true;
+                return Err(Error::other(busy));
+            }
             let first = number * BLOCK_BYTES;
             let last = (first + BLOCK_BYTES).min(self.size) - 1;
             let asking = self.mirrors.client.get_file(&self.mirror, &self.url, FilePart::Bytes(first, last));

@@ -197,9 +197,13 @@ impl States {
 
     /// The project's page was replaced or removed.
     pub(super) fn forget_project(&self, index: &IndexName, project: &str) {
-        let key = self.key(index, project);
-        self.pages.remove(&key);
-        self.checks.remove(&key);
+        self.forget(&self.key(index, project));
+    }
+
+    /// What is remembered under a key does not count any more.
+    pub(super) fn forget(&self, key: &Key) {
+        self.pages.remove(key);
+        self.checks.remove(key);
     }
 
     /// The index was changed or removed by the commit `serial`.
@@ -237,6 +241,11 @@ mod tests {
         assert_ne!(before, current);
         assert_ne!(states.key_of_check(&mirror(17), "demo"), current);
         assert_eq!(states.key_of_check(&mirror(20), "demo"), current);
+        let outcome = Outcome::Missing;
+        let outdated = states.key_of_check(&mirror(17), "demo");
+        states.set(&outdated, State { due_at: Timestamp::MAX, outcome });
+        states.forget(&outdated);
+        assert!(states.get(&outdated).is_none());
         // The commit of a still newer one has not been told yet.
         assert_eq!(states.key_of_check(&mirror(25), "demo"), current);
     }

@@ -84,6 +84,8 @@ impl Body {
         {
             let mut inner = self.0.borrow_mut();
             inner.limit = inner.received.saturating_add(allowance);
+            // What was gathered has been dealt with.
+            inner.memory = BodyMemory::default();
         }
         while let Some(Ok(_)) = self.next().await {}
         self.0.borrow().end == Some(End::Whole)

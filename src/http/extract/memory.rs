@@ -8,6 +8,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// In what steps memory is counted, in bytes. The first step of a body is free: nearly all need no more.
 const STEP: usize = 64 * 1024;
 
+const STEPS_OF_ANYBODY: usize = 1024;
+
+const STEPS_OF_UPLOADERS: usize = 4096;
+
 /// Whose the bodies are: strangers must not take the memory from those who may upload.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) enum Share {
@@ -17,15 +21,16 @@ pub(in crate::http) enum Share {
     Uploaders,
 }
 
-static OF_ANYBODY: Semaphore = Semaphore::const_new(1024);
+static OF_ANYBODY: Semaphore = Semaphore::const_new(STEPS_OF_ANYBODY);
 
-static OF_UPLOADERS: Semaphore = Semaphore::const_new(4096);
+static OF_UPLOADERS: Semaphore = Semaphore::const_new(STEPS_OF_UPLOADERS);
 
 impl Share {
-    fn steps(self) -> &'static Semaphore {
+    /// What there is, and how much that is.
+    fn steps(self) -> (&'static Semaphore, usize) {
         match self {
-            Self::Anybody => &OF_ANYBODY,
-            Self::Uploaders => &OF_UPLOADERS,
+            Self::Anybody => (&OF_ANYBODY, STEPS_OF_ANYBODY),
+            Self::Uploaders => (&OF_UPLOADERS, STEPS_OF_UPLOADERS),
         }
     }
 }
@@ -37,12 +42,15 @@ pub(super) struct BodyMemory(Option<SemaphorePermit<'static>>);
 impl BodyMemory {
     /// Makes room for `size` bytes as a whole, of the same share each time. Whether there was any.
     pub(super) fn reach(&mut self, size: usize, share: Share) -> bool {
-        self.reach_of(size, share.steps())
+        let (steps, all) = share.steps();
+        self.reach_of(size, steps, all)
     }
 
-    fn reach_of(&mut self, size: usize, steps: &'static Semaphore) -> bool {
+    fn reach_of(&mut self, size: usize, steps: &'static Semaphore, all: usize) -> bool {
         let taken = self.0.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let missing = size.div_ceil(STEP).saturating_sub(1 + taken);
+        // A body that has all of it may be longer: an option allows it.
+        let wanted = size.div_ceil(STEP).saturating_sub(1).min(all);
+        let missing = wanted.saturating_sub(taken);
         let Ok(missing) = u32::try_from(missing) else { return false };
         if missing == 0 {
             return true;
@@ -64,15 +72,13 @@ mod tests {
     fn long_bodies_share_what_there_is() {
         let steps: &Semaphore = Box::leak(Box::new(Semaphore::new(2)));
         let (mut long, mut other) = (BodyMemory::default(), BodyMemory::default());
-        assert!(
-            long.reach_of(STEP + 1, steps)
-                && long.reach_of(2 * STEP, steps)
-                && long.reach_of(3 * STEP, steps)
-        );
-        assert!(!long.reach_of(3 * STEP + 1, steps));
-        assert!(other.reach_of(STEP, steps) && !other.reach_of(STEP + 1, steps));
+        for size in [STEP, STEP + 1, 2 * STEP, 3 * STEP] {
+            assert!(long.reach_of(size, steps, 2), "{size}");
+        }
+        assert!(other.reach_of(STEP, steps, 2) && !other.reach_of(STEP + 1, steps, 2));
+        assert!(long.reach_of(9 * STEP, steps, 2), "it has all that there is");
         drop(long);
-        assert!(other.reach_of(STEP + 1, steps));
+        assert!(other.reach_of(STEP + 1, steps, 2));
         assert_eq!(steps.available_permits(), 1);
     }
 }
