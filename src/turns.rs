@@ -26,6 +26,8 @@ struct User {
 pub struct Place {
     turns: Arc<Turns>,
     user: Arc<str>,
+    /// The turns of the user.
+    free: Arc<Semaphore>,
 }
 
 impl Turns {
@@ -43,8 +45,9 @@ impl Turns {
             return None;
         }
         let free = || Arc::new(Semaphore::new(self.parallel.div_ceil(SHARE_OF_A_USER)));
-        users.entry(Arc::clone(user)).or_insert_with(|| User { places: 0, free: free() }).places += 1;
-        Some(Place { turns: Arc::clone(self), user: Arc::clone(user) })
+        let entry = users.entry(Arc::clone(user)).or_insert_with(|| User { places: 0, free: free() });
+        entry.places += 1;
+        Some(Place { turns: Arc::clone(self), user: Arc::clone(user), free: Arc::clone(&entry.free) })
     }
 }
 
@@ -53,17 +56,11 @@ impl Place {
     pub async fn turn(&self) -> Vec<OwnedSemaphorePermit> {
         let mut turn = Vec::new();
         // First among those of the user: they must not stand in the way of others.
-        let of_user = self.of_user();
-        for free in of_user.into_iter().chain([Arc::clone(&self.turns.free)]) {
+        for free in [&self.free, &self.turns.free] {
             // Nobody closes them.
-            turn.extend(free.acquire_owned().await);
+            turn.extend(Arc::clone(free).acquire_owned().await);
         }
         turn
-    }
-
-    fn of_user(&self) -> Option<Arc<Semaphore>> {
-        let users = self.turns.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.get(&self.user).map(|user| Arc::clone(&user.free))
     }
 }
 

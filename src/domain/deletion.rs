@@ -229,7 +229,7 @@ async fn removal_of_links(
             .iter()
             .all(|Stored { value, .. }| value.path == *path || value.for_path.as_ref() == Some(path))
         {
-            kept -= 1;
+            kept = kept.saturating_sub(1);
             operations.push(Operation::RemoveRelease(index.clone(), project.clone(), Arc::clone(version)));
             continue;
         }

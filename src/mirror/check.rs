@@ -145,7 +145,7 @@ impl Check<'_> {
         let checked_at = self.mirrors.clock.now();
         let Mirror { index, changed_at, .. } = self.mirror;
         let change = ChangeSet::new(None, checked_at)
-            .expect(Expectation::Index(index.clone(), Some(*changed_at)))
+            .expect(Expectation::SameIndex(index.clone(), *changed_at))
             .with(Operation::PutMirrorPage {
                 index: index.clone(),
                 project: self.project.clone(),
@@ -159,7 +159,7 @@ impl Check<'_> {
                 Ok(Checked::Held(Arc::new(stored), None))
             }
             Err(CommitError::Outdated) => {
-                Err(UpstreamError::Failed(format!("{index} was changed meanwhile").into()))
+                Err(UpstreamError::Failed(format!("{index} was removed meanwhile").into()))
             }
             Err(CommitError::Storage(error)) => Err(error.into()),
         }

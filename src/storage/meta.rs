@@ -239,6 +239,8 @@ pub enum Expectation {
     User(Arc<str>, Option<Serial>),
     /// The settings of an index.
     Index(IndexName, Option<Serial>),
+    /// An index that was there at the serial has not been removed since, whatever became of its settings.
+    SameIndex(IndexName, Serial),
     /// The project with all its releases and links.
     Project(IndexName, ProjectName, Option<Serial>),
     /// The release file of a name in a version.

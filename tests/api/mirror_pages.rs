@@ -292,6 +292,25 @@ async fn what_comes_for_a_mirror_that_is_another_now_is_not_kept() {
 }
 
 #[actix_web::test]
+async fn a_mirror_may_get_another_title_while_its_upstream_is_asked() {
+    let upstream = Upstream::start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]).gated(&gate));
+    let server = mirror(&upstream, json!({"mirror_cache_expiry": 600})).await;
+    let asked = actix_web::rt::spawn({
+        let anonymous = server.anonymous();
+        async move { anonymous.get_simple("root/up/+simple/demo/").await }
+    });
+    while upstream.requests(PAGE).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.root().patch("root/up", json!(["title=another"])).await.expect(200);
+    gate.add_permits(2);
+    assert_eq!(names(asked.await.unwrap().expect(200)), ["demo-1.0.zip"]);
+    assert_eq!(names(&get(&server).await), ["demo-1.0.zip"]);
+}
+
+#[actix_web::test]
 async fn a_mirror_with_too_many_waiting_projects_is_alone_with_that() {
     let (slow, other) = (Upstream::start().await, Upstream::start().await);
     let limits = MirrorLimits { pending_pages: 2, ..MirrorLimits::default() };

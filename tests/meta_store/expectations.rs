@@ -63,10 +63,15 @@ pub(crate) async fn indexes_are_expected_by_their_settings(place: &dyn Place) {
     assert_revision(store, dev, Some(created)).await;
     let changed = commit(store, [put_index("alice/dev")]).await;
     assert_revision(store, dev, Some(changed)).await;
+    // It is still the same index, but not once it has been removed, whatever comes after it.
+    let same = async |since| holds(store, Expectation::SameIndex(index("alice/dev"), since)).await;
+    assert!(same(created).await && same(changed).await && !same(Serial(created.0 - 1)).await);
     commit(store, [Operation::RemoveIndex(index("alice/dev"))]).await;
     assert_revision(store, dev, None).await;
+    assert!(!same(changed).await);
     let again = commit(store, [put_index("alice/dev")]).await;
     assert_revision(store, dev, Some(again)).await;
+    assert!(same(again).await && !same(changed).await);
     commit(store, [Operation::RemoveUser("alice".into())]).await;
     assert_revision(store, dev, None).await;
 }

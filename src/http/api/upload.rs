@@ -12,7 +12,7 @@ use crate::domain::upload_form::UploadForm;
 use crate::http::call::Call;
 use crate::http::error::ApiError;
 use crate::http::extract::form::{self, FormType, ReadForm};
-use crate::http::extract::memory::Share;
+use crate::http::extract::memory::Sender;
 use crate::storage::model::IndexName;
 
 /// The field that says what the form is for.
@@ -28,11 +28,11 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             let permission = check(call, index).await;
             // curl gives JSON this type unless told otherwise, and a push has rules of its own. Of whoever may not
             // upload no more is taken into memory than a push has.
-            let (limit, share) = match permission {
-                Ok(()) => (limits.form_total, Share::Uploaders),
-                Err(_) => (limits.json_body, Share::Anybody),
+            let (limit, sender) = match permission {
+                Ok(()) => (limits.form_total, uploader(call).await?),
+                Err(_) => (limits.json_body, Sender::Anybody),
             };
-            let bytes = match call.body.bytes(limit, share).await {
+            let bytes = match call.body.bytes(limit, &sender).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Err(permission.err().unwrap_or(error)),
             };
@@ -46,8 +46,8 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
         Some(FormType::Multipart { boundary }) => {
             // The body may be long: whoever may not upload hears it before.
             check(call, index).await?;
-            let body = call.body.clone();
-            let form = form::read(&boundary, call.headers(), body, call.registry(), &limits).await?;
+            let (body, sender) = (call.body.clone(), uploader(call).await?);
+            let form = form::read(&boundary, call.headers(), body, call.registry(), &limits, &sender).await?;
             // That may have taken long: who was deleted meanwhile is nobody. What he may is asked with the change.
             act(call, &call.caller().await?, index, form).await
         }
@@ -58,6 +58,11 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
 async fn check(call: &Call, index: &IndexName) -> Result<(), ApiError> {
     let caller = call.caller().await?;
     Ok(call.registry().check_upload(&caller, index).await?)
+}
+
+/// The caller, who may upload; all who need no login for that are one.
+async fn uploader(call: &Call) -> Result<Sender, ApiError> {
+    Ok(Sender::Uploader(call.caller().await?.name().cloned().unwrap_or_default()))
 }
 
 /// What a form is for.

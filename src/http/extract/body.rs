@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 use tokio::time::{Sleep, sleep};
 
-use super::memory::{BodyMemory, Share};
+use super::memory::{BodyMemory, Sender};
 use crate::http::error::ApiError;
 
 /// The body of a request. Copies share it: what one of them reads, the others do not see.
@@ -61,8 +61,8 @@ impl Body {
     }
 
     /// Makes room in memory for `size` bytes of the body as a whole; an error if other bodies have all of it.
-    pub(in crate::http) fn gather(&self, size: usize, share: Share) -> Result<(), ApiError> {
-        if self.0.borrow_mut().memory.reach(size, share) {
+    pub(in crate::http) fn gather(&self, size: usize, sender: &Sender) -> Result<(), ApiError> {
+        if self.0.borrow_mut().memory.reach(size, sender) {
             return Ok(());
         }
         let text = "too many long requests are being read, try again later";
@@ -97,7 +97,11 @@ impl Body {
     }
 
     /// The whole body, if it is no longer than `limit` bytes.
-    pub(in crate::http) async fn bytes(&mut self, limit: usize, share: Share) -> Result<Vec<u8>, ApiError> {
+    pub(in crate::http) async fn bytes(
+        &mut self,
+        limit: usize,
+        sender: &Sender,
+    ) -> Result<Vec<u8>, ApiError> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.next().await {
             match piece {
@@ -105,7 +109,7 @@ impl Body {
                     return Err(ApiError::too_large(limit as u64));
                 }
                 Ok(piece) => {
-                    self.gather(bytes.len() + piece.len(), share)?;
+                    self.gather(bytes.len() + piece.len(), sender)?;
                     bytes.extend_from_slice(&piece);
                 }
                 Err(_) => return Err(self.incomplete()),
@@ -116,7 +120,7 @@ impl Body {
 
     /// The body as JSON, whatever its content type says.
     pub(in crate::http) async fn json(&mut self, limit: usize) -> Result<Value, ApiError> {
-        parse_json(&self.bytes(limit, Share::Anybody).await?)
+        parse_json(&self.bytes(limit, &Sender::Anybody).await?)
     }
 
     /// The body as a JSON object.
@@ -124,7 +128,7 @@ impl Body {
         &mut self,
         limit: usize,
     ) -> Result<Map<String, Value>, ApiError> {
-        parse_json_object(&self.bytes(limit, Share::Anybody).await?)
+        parse_json_object(&self.bytes(limit, &Sender::Anybody).await?)
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::bare_lines::StandardLines;
 use super::body::Body;
-use super::memory::Share;
+use super::memory::Sender;
 use crate::domain::Registry;
 use crate::domain::upload::UploadedFile;
 use crate::domain::upload_form::UploadForm;
@@ -63,8 +63,10 @@ pub(in crate::http) async fn read(
     body: Body,
     registry: &Registry,
     limits: &HttpLimits,
+    sender: &Sender,
 ) -> Result<ReadForm, ApiError> {
-    let mut reader = FormReader { registry, limits, body: body.clone(), read: ReadForm::empty(), total: 0 };
+    let (read, rest) = (ReadForm::empty(), body.clone());
+    let mut reader = FormReader { registry, limits, sender, body: rest, read, total: 0 };
     let result = reader.read(headers, StandardLines::new(body.clone(), boundary)).await;
     match result {
         Ok(()) => Ok(reader.read),
@@ -97,6 +99,7 @@ impl ReadForm {
 struct FormReader<'a> {
     registry: &'a Registry,
     limits: &'a HttpLimits,
+    sender: &'a Sender,
     body: Body,
     read: ReadForm,
     total: usize,
@@ -146,7 +149,7 @@ impl FormReader<'_> {
                 let text = format!("the fields of the form are longer than {} bytes", self.limits.form_total);
                 return Err(bad_form(&text));
             }
-            self.body.gather(self.total, Share::Uploaders)?;
+            self.body.gather(self.total, self.sender)?;
             value.extend_from_slice(&piece);
         }
         let Ok(value) = String::from_utf8(value) else {

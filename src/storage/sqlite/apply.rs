@@ -90,6 +90,9 @@ impl<'a> Application<'a> {
             Expectation::Index(index, changed_at) => {
                 read::get_index(self.connection, index)?.map(|index| index.changed_at) == *changed_at
             }
+            Expectation::SameIndex(index, serial) => {
+                read::index_since(self.connection, index)?.is_some_and(|since| since <= *serial)
+            }
             Expectation::Project(index, project, changed_at) => {
                 read::get_project(self.connection, index, project.normal())? == *changed_at
             }

@@ -72,6 +72,13 @@ pub(super) fn get_index(
     Ok(connection.prepare_cached(sql)?.query_row([&name.user, &name.index], read).optional()?)
 }
 
+/// Since when there is an index.
+pub(super) fn index_since(connection: &Connection, name: &IndexName) -> Result<Option<Serial>, StorageError> {
+    let sql = "SELECT added_at FROM indexes WHERE user = ?1 AND name = ?2 AND removed_at IS NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row([&name.user, &name.index], |row| rows::serial(row, 0)).optional()?)
+}
+
 pub(super) fn list_indexes(
     connection: &Connection,
     user: Option<&str>,
