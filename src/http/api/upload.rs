@@ -28,11 +28,11 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
             let permission = check(call, index).await;
             // curl gives JSON this type unless told otherwise, and a push has rules of its own. Of whoever may not
             // upload no more is taken into memory than a push has.
-            let (limit, sender) = match permission {
-                Ok(()) => (limits.form_total, uploader(call).await?),
-                Err(_) => (limits.json_body, Sender::Anybody),
+            let (limit, sender) = match &permission {
+                Ok(uploader) => (limits.form_total, uploader),
+                Err(_) => (limits.json_body, &Sender::Anybody),
             };
-            let bytes = match call.body.bytes(limit, &sender).await {
+            let bytes = match call.body.bytes(limit, sender).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Err(permission.err().unwrap_or(error)),
             };
@@ -45,24 +45,21 @@ pub(in crate::http) async fn receive(call: &mut Call, index: &IndexName) -> Resu
         }
         Some(FormType::Multipart { boundary }) => {
             // The body may be long: whoever may not upload hears it before.
-            check(call, index).await?;
-            let (body, sender) = (call.body.clone(), uploader(call).await?);
-            let form = form::read(&boundary, call.headers(), body, call.registry(), &limits, &sender).await?;
+            let uploader = check(call, index).await?;
+            let body = call.body.clone();
+            let form =
+                form::read(&boundary, call.headers(), body, call.registry(), &limits, &uploader).await?;
             // That may have taken long: who was deleted meanwhile is nobody. What he may is asked with the change.
             act(call, &call.caller().await?, index, form).await
         }
     }
 }
 
-/// Whether the caller may upload to an index.
-async fn check(call: &Call, index: &IndexName) -> Result<(), ApiError> {
+/// The caller, if he may upload to an index; all who need no login for that are one.
+async fn check(call: &Call, index: &IndexName) -> Result<Sender, ApiError> {
     let caller = call.caller().await?;
-    Ok(call.registry().check_upload(&caller, index).await?)
-}
-
-/// The caller, who may upload; all who need no login for that are one.
-async fn uploader(call: &Call) -> Result<Sender, ApiError> {
-    Ok(Sender::Uploader(call.caller().await?.name().cloned().unwrap_or_default()))
+    call.registry().check_upload(&caller, index).await?;
+    Ok(Sender::Uploader(caller.name().cloned().unwrap_or_default()))
 }
 
 /// What a form is for.
