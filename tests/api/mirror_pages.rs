@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use wheelhouse::mirror::{MirrorLimits, MirrorOptions};
 
@@ -268,19 +269,23 @@ async fn a_slow_upstream_does_not_keep_clients_waiting_and_is_heard_all_the_same
     gate.add_permits(9);
 }
 
+/// Somebody who waits for a page while the upstream has been asked for it, which answers when the gate opens.
+async fn waiting(upstream: &Upstream, server: &TestServer, gate: &Arc<Semaphore>) -> JoinHandle<Answer> {
+    upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]).gated(gate));
+    let anonymous = server.anonymous();
+    let asked = actix_web::rt::spawn(async move { anonymous.get_simple("root/up/+simple/demo/").await });
+    while upstream.requests(PAGE).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    asked
+}
+
 #[actix_web::test]
 async fn what_comes_for_a_mirror_that_is_another_now_is_not_kept() {
     let upstream = Upstream::start().await;
     let gate = Arc::new(Semaphore::new(0));
-    upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]).gated(&gate));
     let server = mirror(&upstream, json!({"mirror_cache_expiry": 600})).await;
-    let asked = actix_web::rt::spawn({
-        let anonymous = server.anonymous();
-        async move { anonymous.get_simple("root/up/+simple/demo/").await }
-    });
-    while upstream.requests(PAGE).is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let asked = waiting(&upstream, &server, &gate).await;
     let root = server.root();
     root.delete("root/up").await.expect(201);
     let elsewhere = format!("{}/elsewhere/", upstream.origin());
@@ -295,15 +300,8 @@ async fn what_comes_for_a_mirror_that_is_another_now_is_not_kept() {
 async fn a_mirror_may_get_another_title_while_its_upstream_is_asked() {
     let upstream = Upstream::start().await;
     let gate = Arc::new(Semaphore::new(0));
-    upstream.put(PAGE, Reply::page("demo", &[entry("demo-1.0.zip")]).gated(&gate));
     let server = mirror(&upstream, json!({"mirror_cache_expiry": 600})).await;
-    let asked = actix_web::rt::spawn({
-        let anonymous = server.anonymous();
-        async move { anonymous.get_simple("root/up/+simple/demo/").await }
-    });
-    while upstream.requests(PAGE).is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let asked = waiting(&upstream, &server, &gate).await;
     server.root().patch("root/up", json!(["title=another"])).await.expect(200);
     gate.add_permits(2);
     assert_eq!(names(asked.await.unwrap().expect(200)), ["demo-1.0.zip"]);
