@@ -32,7 +32,7 @@ use crate::config::{
 use crate::domain::acl::ROOT;
 use crate::domain::stale::StaleObserver;
 use crate::http::server::{self, Listener};
-use crate::http::{FileCache, NodeInfo, PageCache, State};
+use crate::http::{FileCache, NodeInfo, PageCache, RepeatCounters, State};
 use crate::publish::Publisher;
 use crate::version::{DEVPI_VERSION, VERSION};
 
@@ -136,7 +136,9 @@ async fn serve(mut options: ServerOptions, upstream: Handle) -> anyhow::Result<(
     let users = Arc::new(UserCache::new(options.limits.user_cache_items));
     let pages = Arc::new(PageCache::new(options.limits.page_cache_size));
     let files = Arc::new(FileCache::new(options.limits.file_cache()));
-    let observers: Vec<Arc<dyn StaleObserver>> = vec![users.clone(), pages.clone(), files.clone()];
+    let repeats = Arc::new(RepeatCounters::default());
+    let observers: Vec<Arc<dyn StaleObserver>> =
+        vec![users.clone(), pages.clone(), files.clone(), repeats.clone()];
     let policy = options.security.policy();
     let registry = stores.registry(policy, &options.limits, mirrors, upstream, observers).await?;
     let registry = Arc::new(registry);
@@ -165,6 +167,7 @@ async fn serve(mut options: ServerOptions, upstream: Handle) -> anyhow::Result<(
         publisher: Arc::clone(&publisher),
         pages,
         files,
+        repeats,
         pieces: options.limits.pieces(),
         settings,
         limits: options.limits.http(),

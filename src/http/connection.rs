@@ -4,7 +4,8 @@
 //! Here such connections are ended, as they would keep a descriptor for ever. And it reads whatever has come before it
 //! looks at it; here it gets that in portions, as a thousand uploads would take its buffers a thousand times.
 //!
-//! Long bodies it lets the connection write itself: see [`super::direct`].
+//! Long bodies it lets the connection write itself: see [`super::direct`]. Some requests never come to it: see
+//! [`super::repeat`].
 
 use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
@@ -18,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::direct::{Outgoing, Socket};
+use super::exchange::Exchange;
+use super::repeat::{Repeated, Repeats};
 
 /// How many bytes are read before what they are is looked at; as much as actix keeps of a body that is not taken yet.
 const PORTION: usize = 32 * 1024;
@@ -40,6 +43,8 @@ pub(super) struct Connection<S> {
     portion: usize,
     /// Set for a deadline of before; looked at anew when it goes off.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// On its way past actix, which waits for a request.
+    repeated: Option<Repeated>,
 }
 
 /// What the stream and the one who answers its requests know of each other.
@@ -57,6 +62,8 @@ pub(super) struct ConnectionState {
     unread_since: Cell<Option<Instant>>,
     /// The body that follows behind all that actix has to write.
     pub(super) body: RefCell<Option<Outgoing>>,
+    /// Whose turn it is.
+    pub(super) exchange: Exchange,
 }
 
 /// A request is being answered, until this is dropped.
@@ -79,10 +86,16 @@ impl Drop for Answering {
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, patience: Patience, peer: Option<SocketAddr>) -> Self {
+    /// A connection that may give again what is in `repeats`.
+    pub(super) fn new(
+        stream: S,
+        patience: Patience,
+        peer: Option<SocketAddr>,
+        repeats: Option<Rc<Repeats>>,
+    ) -> Self {
         let peer = peer.map(|address| address.ip().to_string());
-        let state = Rc::new(ConnectionState { peer, ..ConnectionState::default() });
-        Self { stream, patience, state, portion: 0, alarm: None }
+        let state = ConnectionState { peer, exchange: Exchange::new(repeats), ..ConnectionState::default() };
+        Self { stream, patience, state: Rc::new(state), portion: 0, alarm: None, repeated: None }
     }
 
     pub(super) fn state(&self) -> Rc<ConnectionState> {
@@ -145,7 +158,23 @@ impl<S> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+impl<S: Socket> Connection<S> {
+    /// Brings an answer that is given again to its end.
+    fn poll_repeat(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        while let Some(answer) = &mut self.repeated {
+            if answer.is_sent() {
+                answer.log(self.state.peer.as_deref());
+                self.repeated = None;
+                break;
+            }
+            let written = answer.poll_write(&mut self.stream, context);
+            ready!(self.note_written(context, written))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Socket> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -156,30 +185,42 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if read.is_pending() {
-            self.portion = 0;
-            self.check(context)?;
-            return Poll::Pending;
+        loop {
+            ready!(self.poll_repeat(context))?;
+            let before = buffer.filled().len();
+            let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+            if read.is_pending() {
+                self.portion = 0;
+                self.check(context)?;
+                return Poll::Pending;
+            }
+            ready!(read)?;
+            let read = &buffer.filled()[before..];
+            let count = read.len();
+            self.repeated = self.state.exchange.note_read(read);
+            if self.repeated.is_none() {
+                if count > 0 {
+                    self.portion += count;
+                    self.note_read();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            buffer.set_filled(before);
         }
-        ready!(read)?;
-        let count = buffer.filled().len() - before;
-        if count > 0 {
-            self.portion += count;
-            self.note_read();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: Socket> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        ready!(self.poll_repeat(context))?;
         let Self { stream, state, .. } = &mut *self;
-        let written = match state.body.borrow_mut().as_mut() {
+        let mut body = state.body.borrow_mut();
+        state.exchange.note_write(bytes, body.as_ref());
+        let written = match body.as_mut() {
             Some(body) => body.poll_write_behind(stream, context, bytes),
             None => Pin::new(stream).poll_write(context, bytes),
         };
+        drop(body);
         self.note_written(context, written)
     }
 
@@ -198,10 +239,12 @@ impl<S: Socket> AsyncWrite for Connection<S> {
             let written = body.poll_write(&mut self.stream, context);
             ready!(self.note_written(context, written))?;
         }
+        state.exchange.note_flushed();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_repeat(context))?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
@@ -218,7 +261,7 @@ mod tests {
     /// A connection whose client reads nothing beyond 8 bytes, and that client.
     fn connection() -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
         let (server, client) = duplex(8);
-        (Connection::new(server, PATIENCE, None), client)
+        (Connection::new(server, PATIENCE, None, None), client)
     }
 
     #[tokio::test(start_paused = true)]

@@ -92,6 +92,11 @@ pub(super) struct OutgoingFile {
 }
 
 impl Outgoing {
+    /// A whole file of which all is in memory.
+    pub(super) fn file_in_memory(file: Arc<dyn LocalFile>, length: u64) -> Self {
+        Self::File(OutgoingFile { file, rest: 0..length, in_memory: length, fetching: None })
+    }
+
     pub(super) fn is_sent(&self) -> bool {
         match self {
             Self::Bytes(bytes) => bytes.is_empty(),

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{self, Bytes, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
-use tracing::{Instrument, debug_span, info};
+use tracing::{Instrument, debug_span};
 
 use super::call::Call;
 use super::connection::{Connection, ConnectionState, Patience};
@@ -29,6 +30,7 @@ use super::error::ApiError;
 use super::extract::body::{Body, Refusal};
 use super::forwarded::Forwarded;
 use super::negotiate::Accept;
+use super::repeat::{self, Logged, Repeats};
 use super::routes;
 use super::state::State;
 use super::urls::{BaseUrl, decode_path};
@@ -101,6 +103,9 @@ fn http<S: Socket + 'static>(
 ) -> impl ServiceFactory<(S, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
 {
     let limits = state.limits;
+    // What is logged of a request, and where it seems to have come to, may depend on which proxy sent it.
+    let may_repeat = state.settings.trusted_proxies.is_none();
+    let repeats = may_repeat.then(|| Rc::new(Repeats::new(Arc::clone(&state.repeats))));
     let patience = Patience { head: limits.request_head, reading: limits.body_idle };
     let app = App::new().app_data(state).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |()| AppConfig::default());
@@ -117,29 +122,33 @@ fn http<S: Socket + 'static>(
             data.insert(connection.state());
         })
         .h1(app);
-    fn_service(move |(stream, peer)| ready(Ok((Connection::new(stream, patience, peer), peer))))
-        .and_then(service)
+    fn_service(move |(stream, peer)| {
+        ready(Ok((Connection::new(stream, patience, peer, repeats.clone()), peer)))
+    })
+    .and_then(service)
 }
 
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     let started = Instant::now();
+    let edition = state.repeats.edition();
+    let is_simple = repeat::is_simple(&request);
     let connection: Option<Rc<ConnectionState>> = request.conn_data().cloned();
     let _answering = connection.as_ref().map(ConnectionState::answer);
     let is_head = *request.method() == Method::HEAD;
-    let line = [request.method().as_str(), " ", request.path()].concat();
+    let line: Rc<str> = [request.method().as_str(), " ", request.path()].concat().into();
     let peer = connection.as_ref().and_then(|connection| connection.peer.as_deref());
     let forwarded = read_forwarded(&request, peer, &state);
     let forwarded_for = forwarded.as_ref().ok().and_then(|forwarded| forwarded.client.clone());
     // For those who debug: the lines that everybody sees say by themselves what they are about.
-    let span = debug_span!("request", line);
+    let span = debug_span!("request", line = &*line);
     let response = respond(request, forwarded, payload, state, &line).instrument(span).await;
-    let status = response.status().as_u16();
-    let client = forwarded_for.as_deref().or(peer).unwrap_or_default();
-    info!(status, client, seconds = started.elapsed().as_secs_f64(), "{line}");
-    match connection {
-        Some(connection) if !is_head => DirectBody::send_bytes(connection, response),
-        _ => response,
-    }
+    let logged = Logged { line, status: response.status() };
+    logged.log(forwarded_for.as_deref().or(peer), started);
+    let Some(connection) = connection else { return response };
+    let repeatable = (is_simple && repeat::is_allowed(&response)).then_some((logged, edition));
+    let response = if is_head { response } else { DirectBody::send_bytes(Rc::clone(&connection), response) };
+    connection.exchange.note_answer(response.body().size(), repeatable);
+    response
 }
 
 /// What trusted proxies say of the request.

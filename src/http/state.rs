@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::cache::{FileCache, PageCache};
 use super::forwarded::TrustedProxies;
 use super::pieces::PieceMemory;
+use super::repeat::RepeatCounters;
 use super::urls::BaseUrl;
 use crate::auth::authenticator::Authenticator;
 use crate::domain::Registry;
@@ -26,6 +27,8 @@ pub struct State {
     pub pages: Arc<PageCache>,
     /// Links by path, and core metadata.
     pub files: Arc<FileCache>,
+    /// What has changed, and how many answers were given again.
+    pub repeats: Arc<RepeatCounters>,
     /// Memory for files on their way to clients.
     pub pieces: PieceMemory,
     /// How URLs are built.
@@ -44,6 +47,7 @@ impl State {
             ["devpi_server_storage_cache_size", "gauge", page_bytes],
             ["devpi_server_storage_cache_items", "gauge", pages],
             ["devpi_server_relpath_cache_items", "gauge", self.files.usage()],
+            ["wheelhouse_repeated_answers", "counter", self.repeats.repeated()],
         ])
     }
 }

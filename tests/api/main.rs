@@ -45,6 +45,8 @@ mod pushes;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod repeats;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod support;

@@ -23,6 +23,7 @@ use crate::http::error::ApiError;
 use crate::http::negotiate::has_etag;
 use crate::http::page::Page;
 use crate::http::ranges::{Requested, requested_range};
+use crate::http::repeat;
 use crate::mirror::FetchError;
 use crate::pep::filename::content_type;
 use crate::pep::name::ProjectName;
@@ -67,7 +68,11 @@ pub(in crate::http) async fn download(
         return provenance(call, index, &StoredPath::new(file)).await;
     }
     match find(call, index, path).await {
-        Ok(file) => send_stored(call, &file).await,
+        Ok(file) => {
+            let mut response = send_stored(call, &file).await?;
+            repeat::allow(&mut response);
+            Ok(response)
+        }
         Err(Elsewhere::Upstream(file)) => send_upstream(call, &file).await,
         Err(Elsewhere::Error(error)) => Err(error.into()),
     }
@@ -291,6 +296,7 @@ async fn core_metadata(call: &Call, index: &IndexName, path: &StoredPath) -> Res
     if let Some(Ok(modified)) = modified.map(|modified| httpdate::fmt_http_date(modified).parse()) {
         response.headers_mut().insert(header::LAST_MODIFIED, modified);
     }
+    repeat::allow(&mut response);
     Ok(response)
 }
 

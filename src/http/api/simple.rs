@@ -16,6 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::list_stream::ListStream;
 use crate::http::negotiate::{SimpleFormat, choose_simple};
 use crate::http::page::Page;
+use crate::http::repeat;
 use crate::http::urls::{BaseUrl, relative};
 use crate::mirror::{Currency, Staleness};
 use crate::pep::name::ProjectName;
@@ -94,8 +95,8 @@ pub(in crate::http) async fn project(
     let (registry, pages) = (call.registry(), &call.state.pages);
     let kept = subject.clone().and_then(|subject| pages.peek(index, subject, kind.format));
     let current = kept.map(|page| (registry.currency(&page.mirrors, project), page));
-    let (stale, page) = if let Some((Currency::Current(stale), page)) = current {
-        (stale, page)
+    let (is_kept, stale, page) = if let Some((Currency::Current(stale), page)) = current {
+        (true, stale, page)
     } else {
         let stale = registry.check_mirrors(index, project, Scope::WithBases).await?;
         let links = Links::new(call, index, project, place);
@@ -118,12 +119,16 @@ pub(in crate::http) async fn project(
             Ok(page) | Err(Unkept::Page(page)) => page,
             Err(Unkept::Error(error)) => return Err(error),
         };
-        (stale, page)
+        (false, stale, page)
     };
     let mut response = page.respond(call.headers(), kind.media_type, CACHE_CONTROL, VARY);
     tell_staleness(&mut response, stale.as_ref());
     if let Some(serial) = page.last_serial.filter(|serial| *serial > 0) {
         response.headers_mut().insert(X_PYPI_LAST_SERIAL, serial.into());
+    }
+    // Whether an upstream can be asked again changes at any time.
+    if is_kept && stale.is_none() {
+        repeat::allow(&mut response);
     }
     Ok(response)
 }

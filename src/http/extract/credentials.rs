@@ -9,6 +9,11 @@ use crate::auth::authenticator::Credentials;
 
 const X_DEVPI_AUTH: HeaderName = HeaderName::from_static("x-devpi-auth");
 
+/// Whether there are credentials, or what should have been some.
+pub(in crate::http) fn has_credentials(headers: &HeaderMap) -> bool {
+    [X_DEVPI_AUTH, AUTHORIZATION].iter().any(|name| headers.contains_key(name))
+}
+
 /// The credentials in `X-Devpi-Auth`, else those of Basic authentication. What cannot be decoded is not there; what
 /// can be decoded counts, even if it is wrong and the other header is right.
 pub(in crate::http) fn credentials(headers: &HeaderMap) -> Option<Credentials> {

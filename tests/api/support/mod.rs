@@ -11,5 +11,5 @@ pub(crate) use answer::{Answer, RawAnswer};
 pub(crate) use caller::Caller;
 pub(crate) use dist::{Dist, Wheel, sdist};
 pub(crate) use form::Form;
-pub(crate) use server::{PASSWORD, TestServer};
+pub(crate) use server::{Builder, PASSWORD, TestServer};
 pub(crate) use upstream::{Reply, Upstream};

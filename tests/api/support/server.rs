@@ -21,7 +21,8 @@ use wheelhouse::domain::user::NewPassword;
 use wheelhouse::domain::{Registry, RegistryLimits};
 use wheelhouse::http::server::{Listener, serve};
 use wheelhouse::http::{
-    FileCache, FileCacheLimits, HttpLimits, HttpSettings, NodeInfo, PageCache, PieceMemory, State,
+    FileCache, FileCacheLimits, HttpLimits, HttpSettings, NodeInfo, PageCache, PieceMemory, RepeatCounters,
+    State,
 };
 use wheelhouse::mirror::{MirrorOptions, Mirrors};
 use wheelhouse::publish::{PublishLimits, Publisher};
@@ -101,10 +102,18 @@ impl TestServer {
 
     /// How many simple pages are in memory.
     pub(crate) async fn cached_pages(&self) -> u64 {
+        self.metric("devpi_server_storage_cache_items").await
+    }
+
+    /// How many answers were given again.
+    pub(crate) async fn repeated(&self) -> u64 {
+        self.metric("wheelhouse_repeated_answers").await
+    }
+
+    async fn metric(&self, name: &str) -> u64 {
         let status = self.anonymous.get_json("+status").await.result();
         let metrics = status["metrics"].as_array().unwrap().clone();
-        let items = metrics.iter().find(|metric| metric[0] == "devpi_server_storage_cache_items").unwrap();
-        items[2].as_u64().unwrap()
+        metrics.iter().find(|metric| metric[0] == name).unwrap()[2].as_u64().unwrap()
     }
 
     /// The names of the contents in the file store.
@@ -189,6 +198,7 @@ impl Builder {
             contents: 1_000_000,
             largest_content: 10_000,
         }));
+        let repeats = Arc::new(RepeatCounters::default());
         let meta: Arc<dyn MetaStore> =
             Arc::new(SqliteStore::open(&directory.path().join("db"), SqliteLimits::default()).unwrap());
         let contents: Arc<dyn FileStore> =
@@ -207,7 +217,12 @@ impl Builder {
             self.policy.clone(),
             Clock::system(),
             self.registry_limits,
-            vec![Arc::clone(&users) as _, Arc::clone(&pages) as _, Arc::clone(&files) as _],
+            vec![
+                Arc::clone(&users) as _,
+                Arc::clone(&pages) as _,
+                Arc::clone(&files) as _,
+                Arc::clone(&repeats) as _,
+            ],
         );
         let registry = Arc::new(registry.await.unwrap());
         let authenticator = Authenticator::new(
@@ -234,6 +249,7 @@ impl Builder {
             publisher: Arc::new(Publisher::new(self.publish_limits, None, Handle::current())),
             pages,
             files,
+            repeats,
             pieces: PieceMemory::new(256 * 1024, 8 * 1024 * 1024),
             settings: self.settings,
             limits: self.limits,
