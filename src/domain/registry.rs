@@ -100,9 +100,10 @@ impl Registry {
         mut observers: Vec<Arc<dyn StaleObserver>>,
     ) -> Result<Self, StorageError> {
         let indexes = meta.snapshot().await?.list_indexes(None).await?;
-        let index_configs = Arc::new(KeptIndexConfigs::new());
         // First, so that whoever makes a page anew finds what it is made of forgotten.
-        observers.splice(0..0, [Arc::clone(&mirrors) as _, Arc::clone(&index_configs) as _]);
+        observers.insert(0, Arc::clone(&mirrors) as _);
+        let index_configs = Arc::new(KeptIndexConfigs::new());
+        observers.push(Arc::clone(&index_configs) as _);
         meta.listen(Arc::new(StaleTracker::new(&indexes, observers)));
         let stage_files = Arc::new(KeptStageFiles::new(limits.kept_files));
         let threads = Threads::new(limits.parallel_uploads)?;

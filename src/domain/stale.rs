@@ -31,6 +31,9 @@ pub enum Stale {
 pub trait StaleObserver: Send + Sync {
     /// `stale` is to be forgotten, as of the commit `serial`. Must return quickly: writes wait for it.
     fn forget(&self, stale: &Stale, serial: Serial);
+
+    /// Everybody has forgotten what a commit made stale, which may be nothing.
+    fn finish_commit(&self) {}
 }
 
 impl StaleObserver for Mirrors {
@@ -103,6 +106,9 @@ impl CommitListener for StaleTracker {
             for observer in &self.observers {
                 observer.forget(&stale, commit.serial);
             }
+        }
+        for observer in &self.observers {
+            observer.finish_commit();
         }
     }
 }

@@ -163,7 +163,6 @@ impl<S: Socket> Connection<S> {
     fn poll_repeat(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         while let Some(answer) = &mut self.repeated {
             if answer.is_sent() {
-                answer.log(self.state.peer.as_deref());
                 self.repeated = None;
                 break;
             }
@@ -185,6 +184,7 @@ impl<S: Socket> AsyncRead for Connection<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        // Until nothing comes, or tokio lets others have their turn.
         loop {
             ready!(self.poll_repeat(context))?;
             let before = buffer.filled().len();
@@ -197,7 +197,7 @@ impl<S: Socket> AsyncRead for Connection<S> {
             ready!(read)?;
             let read = &buffer.filled()[before..];
             let count = read.len();
-            self.repeated = self.state.exchange.note_read(read);
+            self.repeated = self.state.exchange.note_read(read, self.state.peer.as_deref());
             if self.repeated.is_none() {
                 if count > 0 {
                     self.portion += count;

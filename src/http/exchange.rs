@@ -32,7 +32,7 @@ enum Turn {
     /// Nothing has come yet. actix has a timer for the first request, and must see it.
     #[default]
     First,
-    /// All that came is answered, and the answers are out.
+    /// All that came is answered, and the answers are out. actix may still have to notice that a long one is.
     Client,
     /// A request has come.
     Server(Vec<u8>),
@@ -57,14 +57,14 @@ impl Exchange {
         Self { turn: RefCell::default(), repeats }
     }
 
-    /// `bytes` have been read. Gives the answer, if it need not be made: then nobody else is to see the request.
-    pub(super) fn note_read(&self, bytes: &[u8]) -> Option<Repeated> {
+    /// `client` has sent `bytes`. Gives the answer, if it need not be made: then nobody else is to see the request.
+    pub(super) fn note_read(&self, bytes: &[u8], client: Option<&str>) -> Option<Repeated> {
         let repeats = self.repeats.as_ref()?;
         let mut turn = self.turn.borrow_mut();
         let is_request = matches!(*turn, Turn::First | Turn::Client) && is_one_request(bytes);
         if is_request
             && matches!(*turn, Turn::Client)
-            && let Some(answer) = repeats.find(bytes)
+            && let Some(answer) = repeats.find(bytes, client)
         {
             return Some(answer);
         }
@@ -72,17 +72,19 @@ impl Exchange {
         None
     }
 
-    /// The request has an answer with a body of this `size`. If it may be given again, `logged` says what the log does, and
-    /// from which edition it was made.
+    /// The request has an answer with a body of this `size`, and another one may follow. If it may be given again,
+    /// `logged` says what the log does, and from which edition it was made.
     pub(super) fn note_answer(&self, size: BodySize, logged: Option<(Logged, Edition)>) {
         let mut turn = self.turn.borrow_mut();
-        *turn = match std::mem::replace(&mut *turn, Turn::Unknown) {
-            Turn::Server(request) => {
-                let keep = logged.map(|(logged, edition)| Keepable { request, logged, edition });
-                Turn::Answered(size, keep)
-            }
-            _ => Turn::Unknown,
-        };
+        if let Turn::Server(request) = std::mem::replace(&mut *turn, Turn::Unknown) {
+            let keep = logged.map(|(logged, edition)| Keepable { request, logged, edition });
+            *turn = Turn::Answered(size, keep);
+        }
+    }
+
+    /// What follows is not for an answer, or not known to be.
+    pub(super) fn give_up(&self) {
+        *self.turn.borrow_mut() = Turn::Unknown;
     }
 
     /// actix is about to write `bytes`, all that it has, and the connection `body` behind them.
@@ -130,4 +132,28 @@ fn is_one_request(bytes: &[u8]) -> bool {
         && bytes.starts_with(b"GET ")
         && memmem::find(bytes, b"\n\r\n").is_some_and(|end| end + 3 == bytes.len())
         && memmem::find(bytes, b"\n\n").is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_one_request;
+
+    #[test]
+    fn one_request_is_recognised() {
+        assert!(is_one_request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert!(is_one_request(b"GET / HTTP/1.1\nHost: x\r\n\r\n"), "as actix sees it");
+        for other in [
+            &b""[..],
+            b"GET / HTTP/1.1\r\nHost: x\r\n",
+            b"\r\nGET / HTTP/1.1\r\n\r\n",
+            b"HEAD / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\n\n",
+            b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\n\nGET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+            &[b"GET /".to_vec(), vec![b'x'; 5000], b" HTTP/1.1\r\n\r\n".to_vec()].concat(),
+        ] {
+            assert!(!is_one_request(other), "{}", String::from_utf8_lossy(other));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! When many builds begin at once, the same few requests come thousands of times a second, and most of what one costs is to
 //! read it, to find out what is wanted, and to write an answer that went out just before. So an answer that is for
-//! everybody is kept as it went out, for a second at the most and until anything at all changes. The same request, byte
+//! everybody is kept as it went out, for a second at the most and until the next commit. The same request, byte
 //! by byte, gets it again from its connection, and does not come to actix. That takes half of the processor's time for a 304, and
 //! three quarters for a page of 50 kB. See [`super::exchange`] for when a connection may do that.
 
@@ -26,7 +26,6 @@ use tokio::time::sleep;
 use tracing::{debug, info};
 
 use super::direct::{Outgoing, Socket};
-use super::extract::credentials::has_credentials;
 use crate::domain::stale::{Stale, StaleObserver};
 use crate::storage::files::LocalFile;
 use crate::storage::model::Serial;
@@ -34,16 +33,16 @@ use crate::storage::model::Serial;
 /// How long an answer is kept. Long enough for a rush, and too short for anything that time alone changes.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 
-/// How many answers a worker keeps.
+/// How many answers a worker keeps for a listener.
 const MAX_ANSWERS: usize = 256;
 
-/// How many bytes all of them have together.
+/// How many bytes all of them have together, without files.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// How often a long answer is given again before a file is made of it.
 const TIMES_FOR_A_FILE: u32 = 8;
 
-/// How many answers of a worker have a file.
+/// How many of them have a file.
 const MAX_FILES: usize = 4;
 
 /// How long such an answer may be, in bytes: it is written by a thread that serves clients.
@@ -68,14 +67,16 @@ impl RepeatCounters {
     }
 }
 
-/// Must come after those who keep what answers are made of: who sees the new edition finds nothing of before.
 impl StaleObserver for RepeatCounters {
-    fn forget(&self, _: &Stale, _: Serial) {
+    fn forget(&self, _: &Stale, _: Serial) {}
+
+    /// Who sees the new edition finds nothing any more of what was before.
+    fn finish_commit(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 }
 
-/// All that is shown between two changes.
+/// All that is shown between two commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Edition(u64);
 
@@ -86,19 +87,17 @@ pub(super) fn allow(response: &mut HttpResponse) {
 
 struct ForAll;
 
-/// Whether `response`, which answers a request that [can be kept](is_simple), may be given again.
+/// Whether that was said of `response`.
 pub(super) fn is_allowed(response: &HttpResponse) -> bool {
     response.extensions().get::<ForAll>().is_some()
-        && response.head().connection_type() == ConnectionType::KeepAlive
 }
 
-/// Whether nobody in particular asks, and for nothing but an answer, with more to follow.
+/// Whether `request` is all that the client has to say until it has the answer, and it may go on then.
 pub(super) fn is_simple(request: &HttpRequest) -> bool {
     let (head, headers) = (request.head(), request.headers());
     head.method == Method::GET
         && head.version == Version::HTTP_11
         && head.connection_type() == ConnectionType::KeepAlive
-        && !has_credentials(headers)
         && ![CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, UPGRADE].iter().any(|name| headers.contains_key(name))
 }
 
@@ -133,6 +132,7 @@ pub(super) struct KeptAnswer {
 }
 
 impl KeptAnswer {
+    /// An answer of which actix wrote `head`, which may have a short body, and the connection `body`.
     pub(super) fn new(logged: Logged, head: Bytes, body: Bytes) -> Self {
         Self { logged, head, body, times: 0, file: None }
     }
@@ -146,36 +146,38 @@ impl KeptAnswer {
             Some(file) => (Bytes::new(), Outgoing::file_in_memory(Arc::clone(file) as _, self.len() as u64)),
             None => (self.head.clone(), Outgoing::Bytes(self.body.clone())),
         };
-        Repeated { logged: self.logged.clone(), head, body, started: Instant::now() }
+        Repeated { head, body }
     }
 }
 
 /// A file without a disk. Sent to many connections, all of them have the same memory in their buffers, so that it stays in
 /// the caches of the processor: of a page of 50 kB, 256 clients get a third more than when it is copied for each.
-struct MemoryFile(File);
+struct MemoryFile {
+    file: File,
+    /// Counts those that there are, as slow clients may have some for longer.
+    _counted: Arc<()>,
+}
 
 impl MemoryFile {
-    fn new(parts: [&[u8]; 2]) -> Result<Self> {
+    fn new(parts: [&[u8]; 2], counted: Arc<()>) -> Result<Self> {
         let mut file = File::from(memfd_create("answer", MemfdFlags::CLOEXEC)?);
         for part in parts {
             file.write_all(part)?;
         }
-        Ok(Self(file))
+        Ok(Self { file, _counted: counted })
     }
 }
 
 impl LocalFile for MemoryFile {
     fn file(&self) -> &File {
-        &self.0
+        &self.file
     }
 }
 
 /// An answer that is being given again.
 pub(super) struct Repeated {
-    logged: Logged,
     head: Bytes,
     body: Outgoing,
-    started: Instant,
 }
 
 impl Repeated {
@@ -196,19 +198,16 @@ impl Repeated {
         self.head.advance(count);
         Poll::Ready(Ok(count))
     }
-
-    /// Logs that `client` has it.
-    pub(super) fn log(&self, client: Option<&str>) {
-        self.logged.log(client, self.started);
-    }
 }
 
-/// The answers that a worker keeps, by request.
+/// The answers that a worker keeps for one listener, by request.
 pub(super) struct Repeats {
     counters: Arc<RepeatCounters>,
     kept: RefCell<Kept>,
     /// Whether somebody waits to forget all.
     is_timed: Cell<bool>,
+    /// As many others have it as there are files.
+    files: Arc<()>,
 }
 
 /// Answers of one edition.
@@ -218,32 +217,29 @@ struct Kept {
     answers: HashMap<Vec<u8>, KeptAnswer>,
     /// The length of all requests and answers.
     bytes: usize,
-    /// How many answers have a file.
-    files: usize,
 }
 
 impl Repeats {
     pub(super) fn new(counters: Arc<RepeatCounters>) -> Self {
-        Self { counters, kept: RefCell::default(), is_timed: Cell::new(false) }
+        Self { counters, kept: RefCell::default(), is_timed: Cell::new(false), files: Arc::default() }
     }
 
-    /// The answer to `request`, if it is kept and still true.
-    pub(super) fn find(&self, request: &[u8]) -> Option<Repeated> {
+    /// The answer to `request` of `client`, if it is kept and still true.
+    pub(super) fn find(&self, request: &[u8], client: Option<&str>) -> Option<Repeated> {
+        let started = Instant::now();
         let mut kept = self.kept.borrow_mut();
-        let Kept { edition, answers, files, .. } = &mut *kept;
+        let Kept { edition, answers, .. } = &mut *kept;
         let answer = answers.get_mut(request).filter(|_| *edition == self.counters.edition())?;
         self.counters.repeated.fetch_add(1, Ordering::Relaxed);
         answer.times += 1;
         let is_worthwhile = !answer.body.is_empty() && answer.len() <= MAX_FILE_BYTES;
-        if answer.times == TIMES_FOR_A_FILE && is_worthwhile && *files < MAX_FILES {
-            match MemoryFile::new([&answer.head, &answer.body]) {
-                Ok(file) => {
-                    *files += 1;
-                    answer.file = Some(Arc::new(file));
-                }
+        if answer.times == TIMES_FOR_A_FILE && is_worthwhile && Arc::strong_count(&self.files) <= MAX_FILES {
+            match MemoryFile::new([&answer.head, &answer.body], Arc::clone(&self.files)) {
+                Ok(file) => answer.file = Some(Arc::new(file)),
                 Err(error) => debug!("an answer stays without a file: {error}"),
             }
         }
+        answer.logged.log(client, started);
         Some(answer.repeat())
     }
 
@@ -257,7 +253,9 @@ impl Repeats {
             *kept = Kept { edition, ..Kept::default() };
         }
         let bytes = kept.bytes + request.len() + answer.len();
-        if kept.answers.len() >= MAX_ANSWERS || bytes > MAX_BYTES {
+        // Each new connection has its first request answered by actix.
+        let is_kept = kept.answers.contains_key(&request);
+        if is_kept || kept.answers.len() >= MAX_ANSWERS || bytes > MAX_BYTES {
             return;
         }
         kept.bytes = bytes;
@@ -270,5 +268,83 @@ impl Repeats {
                 repeats.is_timed.set(false);
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    fn answer(body: &Bytes) -> KeptAnswer {
+        let logged = Logged { line: "GET /".into(), status: StatusCode::OK };
+        KeptAnswer::new(logged, Bytes::from_static(b"HTTP/1.1 200 OK\r\n\r\n"), body.clone())
+    }
+
+    fn request(number: usize) -> Vec<u8> {
+        format!("GET /{number}").into_bytes()
+    }
+
+    #[actix_web::test]
+    async fn few_answers_are_kept() {
+        let repeats = Rc::new(Repeats::new(Arc::default()));
+        let (long, none) = (Bytes::from(vec![7; MAX_BYTES / 8]), Bytes::new());
+        let edition = Edition::default();
+        let keep = |number, body| repeats.keep(request(number), answer(body), edition);
+        for _ in 0..100 {
+            keep(0, &long);
+        }
+        keep(1, &long);
+        assert!(repeats.find(&request(1), None).is_some(), "the first is there only once");
+        for number in 2..100 {
+            keep(number, &long);
+        }
+        assert_eq!(repeats.kept.borrow().answers.len(), 7);
+        for number in 100..1000 {
+            keep(number, &none);
+        }
+        assert_eq!(repeats.kept.borrow().answers.len(), MAX_ANSWERS);
+    }
+
+    #[actix_web::test]
+    async fn few_files_are_made() {
+        let repeats = Rc::new(Repeats::new(Arc::default()));
+        let body = Bytes::from_static(&[7; 1000]);
+        let mut slow = Vec::new();
+        for _ in 0..3 {
+            for number in 0..2 * MAX_FILES {
+                repeats.keep(request(number), answer(&body), repeats.counters.edition());
+                slow.extend((0..TIMES_FOR_A_FILE).map(|_| repeats.find(&request(number), None).unwrap()));
+            }
+            assert_eq!(Arc::strong_count(&repeats.files) - 1, MAX_FILES);
+            repeats.counters.finish_commit();
+        }
+        repeats.kept.take();
+        assert_eq!(Arc::strong_count(&repeats.files) - 1, MAX_FILES);
+        slow.clear();
+        assert_eq!(Arc::strong_count(&repeats.files), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_until_a_commit_and_for_a_second() {
+        let test = async {
+            let repeats = Rc::new(Repeats::new(Arc::default()));
+            let keep = |edition| repeats.keep(request(1), answer(&Bytes::new()), edition);
+            let is_kept = || repeats.find(&request(1), None).is_some();
+            let before = repeats.counters.edition();
+            keep(before);
+            assert!(is_kept());
+            repeats.counters.finish_commit();
+            assert!(!is_kept());
+            keep(before);
+            assert!(!is_kept(), "it was made of what was there before");
+            keep(repeats.counters.edition());
+            assert!(is_kept());
+            sleep(KEPT_FOR + Duration::from_millis(1)).await;
+            assert!(!is_kept() && repeats.kept.borrow().answers.is_empty());
+            assert_eq!(repeats.counters.repeated(), 2);
+        };
+        LocalSet::new().run_until(test).await;
     }
 }

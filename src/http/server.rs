@@ -28,6 +28,7 @@ use super::connection::{Connection, ConnectionState, Patience};
 use super::direct::{DirectBody, Socket};
 use super::error::ApiError;
 use super::extract::body::{Body, Refusal};
+use super::extract::credentials::has_credentials;
 use super::forwarded::Forwarded;
 use super::negotiate::Accept;
 use super::repeat::{self, Logged, Repeats};
@@ -103,8 +104,9 @@ fn http<S: Socket + 'static>(
 ) -> impl ServiceFactory<(S, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
 {
     let limits = state.limits;
-    // What is logged of a request, and where it seems to have come to, may depend on which proxy sent it.
-    let may_repeat = state.settings.trusted_proxies.is_none();
+    // What is logged of a request, and where it seems to have come to, may depend on which proxy sent it. And actix, for which
+    // a connection is idle meanwhile, would not wait as long for a client that reads slowly.
+    let may_repeat = state.settings.trusted_proxies.is_none() && limits.keep_alive >= limits.body_idle;
     let repeats = may_repeat.then(|| Rc::new(Repeats::new(Arc::clone(&state.repeats))));
     let patience = Patience { head: limits.request_head, reading: limits.body_idle };
     let app = App::new().app_data(state).default_service(web::to(answer));
@@ -131,7 +133,7 @@ fn http<S: Socket + 'static>(
 async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     let started = Instant::now();
     let edition = state.repeats.edition();
-    let is_simple = repeat::is_simple(&request);
+    let (is_simple, is_anonymous) = (repeat::is_simple(&request), !has_credentials(request.headers()));
     let connection: Option<Rc<ConnectionState>> = request.conn_data().cloned();
     let _answering = connection.as_ref().map(ConnectionState::answer);
     let is_head = *request.method() == Method::HEAD;
@@ -145,9 +147,13 @@ async fn answer(request: HttpRequest, payload: Payload, state: Data<State>) -> H
     let logged = Logged { line, status: response.status() };
     logged.log(forwarded_for.as_deref().or(peer), started);
     let Some(connection) = connection else { return response };
-    let repeatable = (is_simple && repeat::is_allowed(&response)).then_some((logged, edition));
     let response = if is_head { response } else { DirectBody::send_bytes(Rc::clone(&connection), response) };
-    connection.exchange.note_answer(response.body().size(), repeatable);
+    if is_simple && response.head().connection_type() == ConnectionType::KeepAlive {
+        let repeatable = (is_anonymous && repeat::is_allowed(&response)).then_some((logged, edition));
+        connection.exchange.note_answer(response.body().size(), repeatable);
+    } else {
+        connection.exchange.give_up();
+    }
     response
 }
 

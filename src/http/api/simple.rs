@@ -126,7 +126,7 @@ pub(in crate::http) async fn project(
     if let Some(serial) = page.last_serial.filter(|serial| *serial > 0) {
         response.headers_mut().insert(X_PYPI_LAST_SERIAL, serial.into());
     }
-    // Whether an upstream can be asked again changes at any time.
+    // That an upstream cannot be asked any more may be said a second later, but not that it can again.
     if is_kept && stale.is_none() {
         repeat::allow(&mut response);
     }
