@@ -27,6 +27,7 @@ mod repeat;
 mod routes;
 pub mod server;
 mod state;
+mod unshared;
 mod urls;
 
 pub use cache::{FileCache, FileCacheLimits, PageCache};

@@ -34,6 +34,7 @@ use super::negotiate::Accept;
 use super::repeat::{self, Logged, Repeats};
 use super::routes;
 use super::state::State;
+use super::unshared;
 use super::urls::{BaseUrl, decode_path};
 use crate::version::DEVPI_VERSION;
 
@@ -188,6 +189,7 @@ async fn respond(
         }
         Ok(forwarded) => dispatch(request, forwarded, body.clone(), Rc::clone(&accept), state.clone()).await,
     };
+    let result = result.and_then(unshared::count);
     let mut of_application = true;
     let mut response = match result {
         Ok(response) => response,

@@ -1,6 +1,10 @@
 //! Bounds of requests: what is too much is refused, and said so.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wheelhouse::http::HttpLimits;
 
 use crate::support::{Caller, Form, TestServer, sdist};
@@ -114,5 +118,36 @@ async fn a_refused_connection_does_not_disturb_the_next_request() {
         let large = sdist("demo", "1.0", &"x".repeat(200_000));
         server.alice().upload("alice/dev", &large).await.expect(413);
         server.alice().upload("alice/dev", &sdist("demo", "1.0", "small")).await.expect(200);
+    }
+}
+
+#[actix_web::test]
+async fn long_answers_that_nobody_reads_have_a_bound_together() {
+    let server = TestServer::with_dev().start().await;
+    // Six bytes for each letter, as devpi writes JSON: some 20 MB.
+    let description = "\u{fc}".repeat(3_500_000);
+    server.alice().post("alice/dev", &register().field("description", &description)).await.expect(200);
+    let request = b"GET /alice/dev/demo/1.0 HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n";
+    let ask = async || {
+        let mut client = TcpStream::connect(server.address()).await.unwrap();
+        client.write_all(request).await.unwrap();
+        let mut status = [0; 12];
+        client.read_exact(&mut status).await.unwrap();
+        (client, String::from_utf8(status.to_vec()).unwrap())
+    };
+    let mut clients = Vec::new();
+    let refused = loop {
+        let (client, status) = ask().await;
+        if status != "HTTP/1.1 200" {
+            break status;
+        }
+        clients.push(client);
+        assert!(clients.len() < 15, "more than 256 MiB");
+    };
+    assert_eq!((refused.as_str(), clients.len()), ("HTTP/1.1 503", 12));
+    drop(clients);
+    let start = Instant::now();
+    while ask().await.1 != "HTTP/1.1 200" {
+        assert!(start.elapsed() < Duration::from_secs(10), "nothing is given back");
     }
 }
