@@ -3,8 +3,8 @@
 //! A connection that answers a request itself must not come between the parts of an answer of actix's, nor before one to an
 //! earlier request. So it only does that while requests come one after the other, each as a whole and alone, and each
 //! answer is out before the next request. At anything else (a body, a head in parts, two requests at once, an answer in parts)
-//! it leaves all that follows to actix. It asks for the same answer only in the same words, so it need not understand
-//! them.
+//! it leaves all that follows to actix. What it answers itself it has seen actix answer, byte by byte, so it need not
+//! understand it.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -95,6 +95,14 @@ async fn demo(builder: Builder) -> (TestServer, Caller) {
     (server, alice)
 }
 
+/// Uploads a wheel with this description; gives the path and the content of its core metadata.
+async fn describe(alice: &Caller, description: &str) -> (String, String) {
+    let wheel = Wheel::new("demo", "2.0").description(description);
+    let (metadata, wheel) = (wheel.metadata(), wheel.build());
+    alice.upload("alice/dev", &wheel).await.expect(200);
+    (format!("/{}.metadata", wheel.path("alice/dev")), metadata)
+}
+
 #[actix_web::test]
 async fn what_anybody_may_have_is_given_again() {
     let (server, alice) = demo(TestServer::with_dev()).await;
@@ -123,10 +131,8 @@ async fn what_anybody_may_have_is_given_again() {
 #[actix_web::test]
 async fn a_long_answer_is_the_same_however_often_it_is_given() {
     let (server, alice) = demo(TestServer::with_dev()).await;
-    let wheel = Wheel::new("demo", "2.0").description(&"again and again\n".repeat(6_000));
-    let (metadata, wheel) = (wheel.metadata(), wheel.build());
-    alice.upload("alice/dev", &wheel).await.expect(200);
-    let request = get(&format!("/{}.metadata", wheel.path("alice/dev")), &[]);
+    let (path, metadata) = describe(&alice, &"again and again\n".repeat(6_000)).await;
+    let request = get(&path, &[]);
     let mut client = Client::connect(&server).await;
     let first = client.ask_until_repeated(&server, &request).await;
     let before = server.repeated().await;
@@ -276,10 +282,8 @@ async fn a_connection_that_is_in_use_is_kept() {
 #[actix_web::test]
 async fn nothing_follows_the_last_answer_of_a_connection() {
     let (server, alice) = demo(TestServer::with_dev()).await;
-    let wheel = Wheel::new("demo", "2.0").description(&"a long answer\n".repeat(6_000)).build();
-    alice.upload("alice/dev", &wheel).await.expect(200);
+    let (long, _) = describe(&alice, &"a long answer\n".repeat(6_000)).await;
     let page = get(PAGE, &[]);
-    let long = format!("/{}.metadata", wheel.path("alice/dev"));
     for last in [
         get(PAGE, &["Upgrade: websocket"]),
         get(PAGE, &["Connection: close"]),
@@ -302,10 +306,8 @@ async fn nothing_follows_the_last_answer_of_a_connection() {
 #[actix_web::test]
 async fn who_reads_slowly_gets_all_of_a_repeated_answer() {
     let (server, alice) = demo(TestServer::with_dev()).await;
-    let wheel = Wheel::new("demo", "2.0").description(&"slowly, slowly\n".repeat(500_000));
-    let (metadata, wheel) = (wheel.metadata(), wheel.build());
-    alice.upload("alice/dev", &wheel).await.expect(200);
-    let request = get(&format!("/{}.metadata", wheel.path("alice/dev")), &[]);
+    let (path, metadata) = describe(&alice, &"slowly, slowly\n".repeat(500_000)).await;
+    let request = get(&path, &[]);
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(10_000).unwrap();
     let mut slow = Client(socket.connect(server.address()).await.unwrap());
