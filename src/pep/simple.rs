@@ -219,9 +219,10 @@ impl<'a> From<&'a File<'a>> for FileJson<'a> {
     }
 }
 
-/// Writes a time as PEP 700 wants it: UTC, with `Z`, with microseconds.
+/// Writes a time as PEP 700 wants it: UTC, with `Z`, with microseconds where there are some.
 fn render_upload_time(time: Timestamp) -> String {
-    format!("{time:.6}")
+    // Python before 3.11 reads no fractions but those of three or six digits.
+    if time.subsec_nanosecond() == 0 { format!("{time:.0}") } else { format!("{time:.6}") }
 }
 
 #[cfg(test)]
@@ -255,6 +256,7 @@ pub(crate) mod tests {
             url: "../../+f/def/demo%20&%20co-0.9.zip".into(),
             requires_python: None,
             core_metadata: CoreMetadata::Absent,
+            upload_time: Some("2026-11-22T13:03:52Z".parse().unwrap()),
             ..full.clone()
         };
         example_of(&["1.0", "0.9", "0.1"], [full, sparse])
@@ -304,7 +306,7 @@ pub(crate) mod tests {
                      "hashes": {"sha256": wheel_hash}, "core-metadata": {"sha256": metadata_hash},
                      "requires-python": ">=3.8,<4", "size": 5, "upload-time": "2026-11-22T13:03:52.250000Z"},
                     {"filename": "demo & co-0.9.zip", "url": "../../+f/def/demo%20&%20co-0.9.zip",
-                     "hashes": {"sha256": wheel_hash}, "size": 5, "upload-time": "2026-11-22T13:03:52.250000Z"},
+                     "hashes": {"sha256": wheel_hash}, "size": 5, "upload-time": "2026-11-22T13:03:52Z"},
                 ],
             })
         );

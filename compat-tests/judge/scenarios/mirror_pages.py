@@ -102,7 +102,7 @@ _COMPLETE = [
         ours={
             "page:key:versions": ["2.0", "1.0", "0.9", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3", "0.2"],
             "page:file:every-thing-1.0.tar.gz:size": 22,
-            "page:file:every-thing-1.0.tar.gz:upload-time": "2019-01-01T00:00:00.000000Z",
+            "page:file:every-thing-1.0.tar.gz:upload-time": "2019-01-01T00:00:00Z",
             "page:file:every-thing-0.4.zip:size": None,
         },
     ),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
+use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::files::PROVENANCE_SUFFIX;
@@ -232,6 +233,10 @@ fn render_project(
     }
 }
 
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 fn show_file<'a>(listed: &ListedFile<'a>, links: &Links) -> File<'a> {
     let (filename, core_metadata) = (listed.file_name(), listed.core_metadata());
     match *listed {
@@ -243,7 +248,8 @@ fn show_file<'a>(listed: &ListedFile<'a>, links: &Links) -> File<'a> {
             yanked: None,
             core_metadata,
             size: Some(file.size),
-            upload_time: Some(file.uploaded_at),
+            // No more than `Last-Modified`, the logs and exports say.
+            upload_time: Some(whole_second(file.uploaded_at)),
             provenance: None,
             source: index,
         },
