@@ -82,7 +82,8 @@ impl<W: Write> Write for Batches<W> {
     /// Takes one whole line.
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
-        if text.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        // To the end, as that is done for many bytes at once.
+        if text.iter().fold(true, |is_plain, byte| is_plain & (b' '..=b'~').contains(byte)) {
             self.lines.write_all(line)?;
         } else {
             writeln!(self.lines, "{}", escape(&String::from_utf8_lossy(text), self.format))?;

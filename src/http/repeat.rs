@@ -6,10 +6,11 @@
 //! by byte, gets it again from its connection, and does not come to actix. That takes half of the processor's time for a 304, and
 //! three quarters for a page of 50 kB. See [`super::exchange`] for when a connection may do that.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Result, Write};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,11 +22,13 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, rt};
 use bytes::Buf;
-use rustix::fs::{MemfdFlags, memfd_create};
+use tempfile::tempfile_in;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
 use super::direct::{Outgoing, Socket};
+use crate::blocking::dispose;
 use crate::domain::stale::{Stale, StaleObserver};
 use crate::storage::files::LocalFile;
 use crate::storage::model::Serial;
@@ -45,7 +48,7 @@ const TIMES_FOR_A_FILE: u32 = 8;
 /// How many of them have a file.
 const MAX_FILES: usize = 4;
 
-/// How long such an answer may be, in bytes: it is written by a thread that serves clients.
+/// How long such an answer may be, in bytes.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// What all workers count.
@@ -127,14 +130,14 @@ pub(super) struct KeptAnswer {
     body: Bytes,
     /// How often it was given again.
     times: u32,
-    /// Head and body, if that is faster.
-    file: Option<Arc<MemoryFile>>,
+    /// Head and body, once it is worthwhile.
+    file: Rc<OnceCell<Arc<SharedFile>>>,
 }
 
 impl KeptAnswer {
     /// An answer of which actix wrote `head`, which may have a short body, and the connection `body`.
     pub(super) fn new(logged: Logged, head: Bytes, body: Bytes) -> Self {
-        Self { logged, head, body, times: 0, file: None }
+        Self { logged, head, body, times: 0, file: Rc::default() }
     }
 
     fn len(&self) -> usize {
@@ -142,7 +145,7 @@ impl KeptAnswer {
     }
 
     fn repeat(&self) -> Repeated {
-        let (head, body) = match &self.file {
+        let (head, body) = match self.file.get() {
             Some(file) => (Bytes::new(), Outgoing::file_in_memory(Arc::clone(file) as _, self.len() as u64)),
             None => (self.head.clone(), Outgoing::Bytes(self.body.clone())),
         };
@@ -150,25 +153,34 @@ impl KeptAnswer {
     }
 }
 
-/// A file without a disk. Sent to many connections, all of them have the same memory in their buffers, so that it stays in
-/// the caches of the processor: of a page of 50 kB, 256 clients get a third more than when it is copied for each.
-struct MemoryFile {
-    file: File,
+/// A file without a name, which ends before it is written to the disk. Sent to many connections, all of them have the same
+/// memory in their buffers, so that it stays in the caches of the processor: of a page of 50 kB, 256 clients get a third more
+/// than when it is copied for each. A file of tmpfs, which `memfd_create` makes, too, is handed out in smaller parts, of
+/// which a tenth is lost again.
+struct SharedFile {
+    file: Arc<File>,
     /// Counts those that there are, as slow clients may have some for longer.
     _counted: Arc<()>,
 }
 
-impl MemoryFile {
-    fn new(parts: [&[u8]; 2], counted: Arc<()>) -> Result<Self> {
-        let mut file = File::from(memfd_create("answer", MemfdFlags::CLOEXEC)?);
+impl SharedFile {
+    fn new(directory: &Path, parts: &[Bytes], counted: Arc<()>) -> Result<Self> {
+        let mut file = tempfile_in(directory)?;
         for part in parts {
             file.write_all(part)?;
         }
-        Ok(Self { file, _counted: counted })
+        Ok(Self { file: Arc::new(file), _counted: counted })
     }
 }
 
-impl LocalFile for MemoryFile {
+impl Drop for SharedFile {
+    fn drop(&mut self) {
+        // The file system has to be told when nobody has it any more, and may be busy.
+        dispose(Arc::clone(&self.file));
+    }
+}
+
+impl LocalFile for SharedFile {
     fn file(&self) -> &File {
         &self.file
     }
@@ -203,6 +215,8 @@ impl Repeated {
 /// The answers that a worker keeps for one listener, by request.
 pub(super) struct Repeats {
     counters: Arc<RepeatCounters>,
+    /// Where files are made.
+    directory: PathBuf,
     kept: RefCell<Kept>,
     /// Whether somebody waits to forget all.
     is_timed: Cell<bool>,
@@ -220,8 +234,15 @@ struct Kept {
 }
 
 impl Repeats {
-    pub(super) fn new(counters: Arc<RepeatCounters>) -> Self {
-        Self { counters, kept: RefCell::default(), is_timed: Cell::new(false), files: Arc::default() }
+    /// No answers yet. Files of such are made in `directory`.
+    pub(super) fn new(counters: Arc<RepeatCounters>, directory: PathBuf) -> Self {
+        Self {
+            counters,
+            directory,
+            kept: RefCell::default(),
+            is_timed: Cell::new(false),
+            files: Arc::default(),
+        }
     }
 
     /// The answer to `request` of `client`, if it is kept and still true.
@@ -234,13 +255,23 @@ impl Repeats {
         answer.times += 1;
         let is_worthwhile = !answer.body.is_empty() && answer.len() <= MAX_FILE_BYTES;
         if answer.times == TIMES_FOR_A_FILE && is_worthwhile && Arc::strong_count(&self.files) <= MAX_FILES {
-            match MemoryFile::new([&answer.head, &answer.body], Arc::clone(&self.files)) {
-                Ok(file) => answer.file = Some(Arc::new(file)),
-                Err(error) => debug!("an answer stays without a file: {error}"),
-            }
+            self.make_file(answer);
         }
         answer.logged.log(client, started);
         Some(answer.repeat())
+    }
+
+    /// Makes a file of `answer`, which goes out of memory until then.
+    fn make_file(&self, answer: &KeptAnswer) {
+        let (directory, counted) = (self.directory.clone(), Arc::clone(&self.files));
+        let (parts, place) = ([answer.head.clone(), answer.body.clone()], Rc::clone(&answer.file));
+        let _detached = rt::spawn(async move {
+            match spawn_blocking(move || SharedFile::new(&directory, &parts, counted)).await {
+                Ok(Ok(file)) => drop(place.set(Arc::new(file))),
+                Ok(Err(error)) => debug!("an answer stays without a file: {error}"),
+                Err(error) => debug!("an answer stays without a file: {error}"),
+            }
+        });
     }
 
     /// Keeps an answer that was made from `edition`, if there is room.
@@ -274,6 +305,7 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use tokio::task::LocalSet;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -282,13 +314,17 @@ mod tests {
         KeptAnswer::new(logged, Bytes::from_static(b"HTTP/1.1 200 OK\r\n\r\n"), body.clone())
     }
 
+    fn repeats() -> Rc<Repeats> {
+        Rc::new(Repeats::new(Arc::default(), std::env::temp_dir()))
+    }
+
     fn request(number: usize) -> Vec<u8> {
         format!("GET /{number}").into_bytes()
     }
 
     #[actix_web::test]
     async fn few_answers_are_kept() {
-        let repeats = Rc::new(Repeats::new(Arc::default()));
+        let repeats = repeats();
         let (long, none) = (Bytes::from(vec![7; MAX_BYTES / 8]), Bytes::new());
         let edition = Edition::default();
         let keep = |number, body| repeats.keep(request(number), answer(body), edition);
@@ -309,27 +345,58 @@ mod tests {
 
     #[actix_web::test]
     async fn few_files_are_made() {
-        let repeats = Rc::new(Repeats::new(Arc::default()));
+        let repeats = repeats();
         let body = Bytes::from_static(&[7; 1000]);
+        let is_file = |repeated: &Repeated| matches!(repeated.body, Outgoing::File(_));
+        let files = || Arc::strong_count(&repeats.files) - 1;
         let mut slow = Vec::new();
-        for _ in 0..3 {
+        for edition in 0..3 {
+            let find = |number| repeats.find(&request(number), None).unwrap();
             for number in 0..2 * MAX_FILES {
                 repeats.keep(request(number), answer(&body), repeats.counters.edition());
-                slow.extend((0..TIMES_FOR_A_FILE).map(|_| repeats.find(&request(number), None).unwrap()));
+                let given: Vec<_> = (0..TIMES_FOR_A_FILE).map(|_| find(number)).collect();
+                assert!(!given.iter().any(is_file), "it is not wanted that often yet");
+                if edition == 0 && number < MAX_FILES {
+                    let made = async {
+                        while !is_file(&find(number)) {
+                            sleep(Duration::from_millis(1)).await;
+                        }
+                    };
+                    timeout(Duration::from_secs(10), made).await.expect("a file");
+                }
+                slow.push(find(number));
+                assert_eq!(is_file(&find(number)), edition == 0 && number < MAX_FILES);
             }
-            assert_eq!(Arc::strong_count(&repeats.files) - 1, MAX_FILES);
+            assert_eq!(files(), MAX_FILES);
             repeats.counters.finish_commit();
         }
         repeats.kept.take();
-        assert_eq!(Arc::strong_count(&repeats.files) - 1, MAX_FILES);
+        assert_eq!(files(), MAX_FILES);
         slow.clear();
-        assert_eq!(Arc::strong_count(&repeats.files), 1);
+        assert_eq!(files(), 0);
+    }
+
+    #[actix_web::test]
+    async fn without_files_answers_stay_in_memory() {
+        let repeats = Rc::new(Repeats::new(Arc::default(), "/nowhere".into()));
+        repeats.keep(request(1), answer(&Bytes::from_static(&[7; 1000])), Edition::default());
+        let find = || repeats.find(&request(1), None).unwrap();
+        for _ in 0..TIMES_FOR_A_FILE {
+            find();
+        }
+        let freed = async {
+            while Arc::strong_count(&repeats.files) > 1 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), freed).await.expect("an end of trying");
+        assert!(matches!(find().body, Outgoing::Bytes(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_kept_until_a_commit_and_for_a_second() {
         let test = async {
-            let repeats = Rc::new(Repeats::new(Arc::default()));
+            let repeats = repeats();
             let keep = |edition| repeats.keep(request(1), answer(&Bytes::new()), edition);
             let is_kept = || repeats.find(&request(1), None).is_some();
             let before = repeats.counters.edition();

@@ -108,7 +108,8 @@ fn http<S: Socket + 'static>(
     // What is logged of a request, and where it seems to have come to, may depend on which proxy sent it. And actix, for which
     // a connection is idle meanwhile, would not wait as long for a client that reads slowly.
     let may_repeat = state.settings.trusted_proxies.is_none() && limits.keep_alive >= limits.body_idle;
-    let repeats = may_repeat.then(|| Rc::new(Repeats::new(Arc::clone(&state.repeats))));
+    let repeats =
+        may_repeat.then(|| Rc::new(Repeats::new(Arc::clone(&state.repeats), state.node.serverdir.clone())));
     let patience = Patience { head: limits.request_head, reading: limits.body_idle };
     let app = App::new().app_data(state).default_service(web::to(answer));
     let app = map_config(app.into_factory(), |()| AppConfig::default());

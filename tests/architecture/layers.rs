@@ -166,6 +166,7 @@ const LAYERS: &[Layer] = &[
         may_import: &[
             "ascii_json",
             "auth",
+            "blocking",
             "domain",
             "mirror",
             "pep",
