@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -385,6 +386,26 @@ def test_database_busy_for_a_while(place: Place, lock: sqlite3.Connection) -> No
     [answer] = answers
     expect_uploaded(answer)
     assert place.server.simple(place.dev, "other").keys() == {"other-1.0-py3-none-any.whl"}
+    sound(place.server.serverdir)
+
+
+def test_many_changes_at_once_need_no_temporary_files(place: Place, shim: Shim) -> None:
+    """There may be no directory for such that may be written, as in a container whose root is read-only."""
+
+    def upload(project: str) -> None:
+        path = packages.wheel(place.directory, project, "1.0")
+        expect_uploaded(place.server.upload(place.dev, path, project, "1.0"))
+
+    # In a small database few pages change.
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(upload, (f"before-{number}" for number in range(1000))))
+    lock = sqlite3.connect(place.server.serverdir / DATABASE, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    with shim.failing(Fault("create", "/var/tmp", errno.EROFS), unused=True), ThreadPoolExecutor(40) as pool:
+        uploads = pool.map(upload, (f"new-{number}" for number in range(40)))
+        wait_until(lambda: len(Held.by(place.server).unconfirmed) == 40, "all wait for the database")
+        lock.close()
+        assert len(list(uploads)) == 40
     sound(place.server.serverdir)
 
 

@@ -235,6 +235,9 @@ fn schema_version() -> i64 {
 fn prepare_connection(connection: &Connection) -> Result<(), StorageError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Pages as they were before a change of a group, and what is sorted. Files for these would go where nothing may be
+    // written in some containers.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Else SQLite would plan a statement anew whenever a parameter might fit a partial index, which is each time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(std::time::Duration::from_secs(30))?;
