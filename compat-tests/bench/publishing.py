@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 
 from . import data, limits, load, uploads
 from .processes import Failed
 from .rows import DEVPI, LIMIT, NGINX, PYPIRON, SERVERS, Below, Ratio, Row
-from .stage import Stage
+from .stage import Stage, listed
 from .subjects import Subject
 
 CLIENTS = {1: 3, 8: 20, 64: 20}
@@ -19,7 +18,7 @@ MOST_PER_SECOND = {1: 1500, 8: 4000, 64: 6000}
 """More than that are not made, so anybody faster than that has to wait for nothing to do."""
 SMALL_FORM = 2000
 FLAT_MIB = 20
-MANY_BYTES = 2_000 * data.MEGABYTE
+FEW_BYTES, MANY_BYTES = 100 * data.MEGABYTE, 2_000 * data.MEGABYTE
 WITHOUT_NGINX = [name for name in SERVERS if name != NGINX]
 
 
@@ -91,19 +90,13 @@ def check(subject: Subject, files: list[data.Distribution]) -> None:
             raise Failed(f"{file.filename} is not what was uploaded")
 
 
-def listed(subject: Subject, project: str) -> dict[str, str]:
-    """The files on a page that may not be there yet."""
-    try:
-        return subject.files(project)
-    except Failed:
-        return {}
-
-
 def large(stage: Stage) -> None:
     """One large upload at a time."""
-    _large(stage, "one upload of 100 MB", "upload 100 MB", 100 * data.MEGABYTE, stage.settings.rounds)
-    if not stage.settings.quick:
-        _large(stage, "one upload of 2 GB", "upload 2 GB", MANY_BYTES, 2)
+    quick, rounds = stage.settings.quick, stage.settings.rounds
+    # The disk is another within minutes, and one of these takes a tenth of a second.
+    _large(stage, "one upload of 100 MB", "upload 100 MB", FEW_BYTES, rounds if quick else 3 * rounds)
+    if not quick:
+        _large(stage, "one upload of 2 GB", "upload 2 GB", MANY_BYTES, 3)
 
 
 def _large(stage: Stage, title: str, key: str, size: int, rounds: int) -> None:
@@ -120,8 +113,7 @@ def _large(stage: Stage, title: str, key: str, size: int, rounds: int) -> None:
                 old.path.unlink()
             made.clear()
             made[turn] = data.large_wheel(stage.settings.work / "files", project, f"1.{turn}", size)
-        # What others left behind is not to be written while this one waits for the disk.
-        os.sync()
+        stage.settle(size)
         if subject.name == LIMIT:
             return {key: size / 1e6 / limits.hash_and_store(made[turn].path, subject.directory / "large")}
         subject.process.forget_peak()
@@ -132,7 +124,7 @@ def _large(stage: Stage, title: str, key: str, size: int, rounds: int) -> None:
 
     refusing = {name for name, subject in stage.subjects.items() if subject.max_upload and subject.max_upload < size}
     names = [name for name in [*WITHOUT_NGINX, LIMIT] if name not in refusing]
-    stage.rounds(title, names, measure, rounds=rounds, slow_rounds=max(1, rounds // 2))
+    stage.rounds(title, names, measure, rounds=rounds, slow_rounds=max(1, min(rounds, stage.settings.rounds) // 2))
     for old in made.values():
         old.path.unlink()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -98,6 +99,20 @@ class Stage:
         for key, value in values.items():
             self.rows[key].add(subject.name, value)
 
+    def settle(self, size: int) -> None:
+        """Leaves a disk that has nothing to do, and as many bytes of memory that were in use just before.
+
+        Memory that a virtual machine has not used for some seconds may take ten times as long at its first use as on a
+        server that has run for a while, and whoever comes first would pay for all.
+        """
+        path = self.settings.work / "settling"
+        piece = bytes(data.MEGABYTE)
+        with path.open("wb", buffering=0) as file:
+            for _ in range(0, size, len(piece)):
+                file.write(piece)
+        path.unlink()
+        os.sync()
+
     @property
     def ours(self) -> DevpiLike:
         return self.subjects[OURS]
@@ -164,15 +179,21 @@ def wait_until_listed(subject: Subject) -> None:
     wanted = {name: 1 for name in (SMALL, HUGE, *INSTALLED)} | {LARGE: PAGE_FILES}
     end = time.monotonic() + 30
     while True:
-        try:
-            found = {name: len(subject.files(name)) for name in wanted}
-        except Failed:
-            found = {}
+        found = {name: len(listed(subject, name)) for name in wanted}
         if found == wanted:
             return
         if time.monotonic() > end:
-            raise Failed(f"{subject.name} does not list what was uploaded")
+            lacking = ", ".join(name for name in wanted if found.get(name) != wanted[name])
+            raise Failed(f"{subject.name} does not list what was uploaded of {lacking}")
         time.sleep(0.2)
+
+
+def listed(subject: Subject, project: str) -> dict[str, str]:
+    """The files on a page that may not be there yet."""
+    try:
+        return subject.files(project)
+    except Failed:
+        return {}
 
 
 def copy_to_nginx(ours: DevpiLike, nginx: Nginx) -> None:

@@ -13,7 +13,9 @@ use wheelhouse::pep::digest::Sha256;
 use wheelhouse::storage::StorageError;
 use wheelhouse::storage::files::{IncomingFile, Transfer};
 
-use crate::support::{DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep, receive};
+use crate::support::{
+    DirectoryPlace, Known, Place, assert_gone, assert_there, count_files, keep, read, receive,
+};
 
 #[tokio::test]
 async fn leftovers_are_swept_at_the_start() {
@@ -93,6 +95,16 @@ async fn whoever_reads_along_does_not_wait_for_much() {
     let mut incoming = store.receive().await.unwrap();
     let _reader = incoming.arriving().await.unwrap();
     assert!(gather(incoming.as_mut()).await <= USUALLY_GATHERED);
+}
+
+#[tokio::test]
+async fn a_long_content_keeps_its_order() {
+    let place = DirectoryPlace::new();
+    let store = place.open().await;
+    let content = (0..1_000_000).map(|number| number.to_string()).collect::<Vec<_>>().join("\n");
+    keep(store.as_ref(), &content).await.confirm().await.unwrap();
+    // Not compared by a macro, which would print all of it.
+    assert!(read(store.as_ref(), &content).await == Some(content));
 }
 
 #[tokio::test]
