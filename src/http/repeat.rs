@@ -266,9 +266,9 @@ impl Repeats {
         let (directory, counted) = (self.directory.clone(), Arc::clone(&self.files));
         let (parts, place) = ([answer.head.clone(), answer.body.clone()], Rc::clone(&answer.file));
         let _detached = rt::spawn(async move {
-            match spawn_blocking(move || SharedFile::new(&directory, &parts, counted)).await {
-                Ok(Ok(file)) => drop(place.set(Arc::new(file))),
-                Ok(Err(error)) => debug!("an answer stays without a file: {error}"),
+            let made = spawn_blocking(move || SharedFile::new(&directory, &parts, counted)).await;
+            match made.unwrap_or_else(|error| Err(error.into())) {
+                Ok(file) => drop(place.set(Arc::new(file))),
                 Err(error) => debug!("an answer stays without a file: {error}"),
             }
         });
