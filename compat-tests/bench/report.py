@@ -39,7 +39,7 @@ Written by `make bench`; `make bench-quick` takes some minutes and writes nothin
 - Installers check the hashes of what they install. Each has an empty cache and an empty target, both in memory if there is
   enough: on ext4 each new file costs more the more files were removed in the last minutes.
 - Large uploads and installs find a disk that has nothing to do, and as much memory as they need that was in use just
-  before: in a virtual machine, other memory may take ten times as long at its first use.
+  before: in a virtual machine, other memory may take six times as long at its first use.
 - devpi-server and Wheelhouse get login tokens, as devpi's client sends them, and not a password each time. devpi-server
   may have 900 connections instead of 100, and offers core metadata. pypiserver runs with waitress and watchdog, and
   without passwords; it takes at most 1 GiB in a request.

@@ -102,7 +102,7 @@ class Stage:
     def settle(self, size: int) -> None:
         """Leaves a disk that has nothing to do, and as many bytes of memory that were in use just before.
 
-        Memory that a virtual machine has not used for some seconds may take ten times as long at its first use as on a
+        Memory that a virtual machine has not used for some seconds may take six times as long at its first use as on a
         server that has run for a while, and whoever comes first would pay for all.
         """
         path = self.settings.work / "settling"
@@ -183,7 +183,7 @@ def wait_until_listed(subject: Subject) -> None:
         if found == wanted:
             return
         if time.monotonic() > end:
-            lacking = ", ".join(name for name in wanted if found.get(name) != wanted[name])
+            lacking = ", ".join(name for name in wanted if found[name] != wanted[name])
             raise Failed(f"{subject.name} does not list what was uploaded of {lacking}")
         time.sleep(0.2)
 

@@ -160,14 +160,16 @@ impl Written {
     /// Writes and hashes, much of it at the same time, as a long upload is no faster than both together. Blocks.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
         let Self { file, hasher, .. } = self;
-        if bytes.len() < LONG_BUFFER {
-            file.file().write_all(bytes)?;
+        let is_long = bytes.len() >= LONG_BUFFER;
+        let (is_hashed, written) = thread::scope(|scope| {
+            let is_hashed =
+                is_long && thread::Builder::new().spawn_scoped(scope, || hasher.update(bytes)).is_ok();
+            (is_hashed, file.file().write_all(bytes))
+        });
+        written?;
+        if !is_hashed {
+            // It is short, or no thread is to be had: an upload must not end for that.
             hasher.update(bytes);
-        } else {
-            thread::scope(|scope| {
-                thread::Builder::new().spawn_scoped(scope, || hasher.update(bytes))?;
-                file.file().write_all(bytes)
-            })?;
         }
         self.size += bytes.len() as u64;
         if self.size - self.begun >= WRITE_BACK_BYTES {
